@@ -1,0 +1,3 @@
+//! The binary: parse, start logging, dispatch, exit code.
+
+fn main() {}
