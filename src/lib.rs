@@ -19,6 +19,7 @@
 
 pub mod codec;
 pub mod digest;
+pub mod faults;
 pub mod imaging;
 pub mod inference;
 pub mod ingest;

@@ -329,10 +329,14 @@ class DDColor(nn.Module):
         q = self.cfg.queries
         # (2 x queries) . (queries x C): what the 1x1 refinement makes of each full-size channel.
         mix = weight[:, :q].to(embed.dtype) @ embed
-        z = F.relu(self.decoder.last_shuf.conv(scales[2]))
-        n, c16, h, w = z.shape
-        z = z.view(n, c16 // 16, 16, h, w)
-        planes = torch.einsum("nkc,ncphw->nkphw", mix, z).reshape(n, 32, h, w)
+        # The pixel shuffle wants channel c * 16 + position; position * C + c keeps the contracted axis contiguous.
+        last = self.decoder.last_shuf.conv[0]
+        c = self.cfg.last
+        w = last.weight.flatten(1).view(c, 16, -1).transpose(0, 1).reshape(16 * c, -1, 1, 1)
+        z = F.relu(F.conv2d(scales[2], w, last.bias.view(c, 16).t().reshape(-1)))
+        n, _, h, w4 = z.shape
+        z = z.permute(0, 2, 3, 1).reshape(n, h * w4 * 16, c)
+        planes = (z @ mix.transpose(1, 2)).view(n, h, w4, 16, 2).permute(0, 4, 3, 1, 2).reshape(n, 32, h, w4)
         ab = blur(F.pixel_shuffle(planes.float(), 4))
         ab = ab + F.conv2d(x.float(), refine.weight[:, q:].float(), refine.bias.float())
         return ab, skips, embed
@@ -350,6 +354,9 @@ def init_weights(net: nn.Module) -> None:
         for m in net.decoder.modules():
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
+        for name, p in net.decoder.color_decoder.named_parameters():
+            if name.startswith("transformer") and p.dim() > 1:
+                nn.init.xavier_uniform_(p)
 
 
 def fold_spectral_norm(state: dict[str, Tensor]) -> dict[str, Tensor]:

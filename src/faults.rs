@@ -1,0 +1,30 @@
+//! Named places at which a test may stop the process; nothing at all in a build without the `faults` feature.
+//!
+//! `AUTOCHROME_FAULT=point:action[,point:action…]`; actions are `kill` (SIGKILL to this process, as a power cut to it
+//! would), `panic`, and `pause` (sleeps a minute, so that a test can send a signal at exactly this place).
+
+/// Does what the environment asks for at this place; usually nothing.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn point(_name: &str) {}
+
+/// Does what the environment asks for at this place; usually nothing.
+#[cfg(feature = "faults")]
+pub fn point(name: &str) {
+    let Ok(plan) = std::env::var("AUTOCHROME_FAULT") else { return };
+    for step in plan.split(',') {
+        let Some((place, action)) = step.rsplit_once(':') else { continue };
+        if place != name {
+            continue;
+        }
+        tracing::warn!(fault.point = name, fault.action = action, "Fault injected at {name}: {action}");
+        match action {
+            "kill" => {
+                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            }
+            "pause" => std::thread::sleep(std::time::Duration::from_secs(60)),
+            "panic" => panic!("fault injected at {name}"),
+            other => panic!("unknown fault action {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The recipe: everything that decides a derivative's pixels, as one digest.
+//!
+//! The digest is part of a job's key, of the derivative's name and of its record: a new recipe makes a new derivative
+//! and never overwrites an old one. What does not change pixels (worker counts, paths, the device that happens to run
+//! it) stays out.
+
+use serde::Serialize;
+
+use crate::digest::Digest;
+
+/// A model as a recipe names it: which weights, not where they lie.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WeightsRef {
+    /// Catalogue id.
+    pub id: String,
+    /// SHA-256 of the weights file.
+    pub sha256: Digest,
+}
+
+/// How pictures of one scene are coloured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SceneRecipe {
+    /// The colour network.
+    pub model: WeightsRef,
+    /// Smallest height of the network's copy, pixels.
+    pub min_height: u32,
+    /// Largest height of the network's copy, pixels.
+    pub max_height: u32,
+}
+
+/// The facts a recipe is made of. The order of fields is the order in the canonical text: changing it, or adding a
+/// field, changes every digest, so `pipeline` is raised with it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RecipeFacts {
+    /// Version of the pixel arithmetic; raised whenever the same facts would give other pixels.
+    pub pipeline: u32,
+    /// Precision asked for: `fp16` or `fp32`.
+    pub precision: String,
+    /// Portraits.
+    pub portrait: SceneRecipe,
+    /// Buildings and streets.
+    pub architecture: SceneRecipe,
+    /// Everything else, and the safe default.
+    pub other: SceneRecipe,
+    /// Whether small scans are enlarged to the minimum height.
+    pub enlarge: bool,
+    /// Largest area of the network's copy, pixels.
+    pub max_area: u64,
+    /// The scene network.
+    pub router: WeightsRef,
+    /// Scene fixed by the collection, if any.
+    pub scene_override: Option<String>,
+    /// Routing thresholds: name and value, in a fixed order.
+    pub routing: Vec<(String, f32)>,
+    /// `network`, `output` or `off`.
+    pub denoise_apply_to: String,
+    /// Noise σ (8-bit code values) above which the denoiser runs.
+    pub denoise_threshold: f32,
+    /// The denoising network; `None` when denoising is off.
+    pub denoiser: Option<WeightsRef>,
+    /// `source`, `jpeg`, `png` or `tiff`.
+    pub format: String,
+    /// JPEG quality 1..=100.
+    pub jpeg_quality: u8,
+    /// TIFF compression: `none`, `lzw` or `deflate`.
+    pub tiff_compression: String,
+}
+
+/// Facts with their canonical text and its digest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    facts: RecipeFacts,
+    canonical: String,
+    digest: Digest,
+}
+
+impl Recipe {
+    /// Forms the canonical text (compact JSON in field order) and its SHA-256.
+    pub fn new(facts: RecipeFacts) -> Self {
+        let canonical = serde_json::to_string(&facts).expect("strings and numbers always serialise");
+        let digest = Digest::of(canonical.as_bytes());
+        Self { facts, canonical, digest }
+    }
+
+    /// What it is made of.
+    pub const fn facts(&self) -> &RecipeFacts {
+        &self.facts
+    }
+
+    /// Compact JSON; hashing these bytes gives [`Recipe::digest`].
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// SHA-256 of the canonical text.
+    pub const fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn facts() -> RecipeFacts {
+        let weights = |id: &str| WeightsRef { id: id.to_owned(), sha256: Digest::of(id.as_bytes()) };
+        let scene = |min_height, max_height| SceneRecipe { model: weights("colour"), min_height, max_height };
+        RecipeFacts {
+            pipeline: 1,
+            precision: "fp16".to_owned(),
+            portrait: scene(460, 680),
+            architecture: scene(960, 1280),
+            other: scene(512, 512),
+            enlarge: true,
+            max_area: 1 << 21,
+            router: weights("scene"),
+            scene_override: None,
+            routing: vec![("min_score".to_owned(), 0.5)],
+            denoise_apply_to: "network".to_owned(),
+            denoise_threshold: 7.0,
+            denoiser: Some(weights("denoise")),
+            format: "source".to_owned(),
+            jpeg_quality: 92,
+            tiff_compression: "none".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_digest_is_of_the_canonical_text() {
+        let recipe = Recipe::new(facts());
+        assert_eq!(recipe.digest(), Digest::of(recipe.canonical().as_bytes()));
+        assert_eq!(recipe.digest(), Recipe::new(facts()).digest());
+    }
+
+    #[test]
+    fn anything_that_changes_pixels_changes_the_digest() {
+        let base = Recipe::new(facts()).digest();
+        let changes: [fn(&mut RecipeFacts); 6] = [
+            |facts| facts.precision = "fp32".to_owned(),
+            |facts| facts.portrait.model.sha256 = Digest::of(b"other weights"),
+            |facts| facts.other.max_height = 544,
+            |facts| facts.denoise_threshold = 8.0,
+            |facts| facts.scene_override = Some("portrait".to_owned()),
+            |facts| facts.jpeg_quality = 90,
+        ];
+        for change in changes {
+            let mut facts = facts();
+            change(&mut facts);
+            assert_ne!(Recipe::new(facts.clone()).digest(), base, "{facts:?}");
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! The life of jobs in SQL: record, claim, settle, recover.
+//!
+//! `settle` is the one statement that ends a claim, and it names the claim's number: a late writer changes nothing.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use sqlx::{Sqlite, Transaction};
+
+use super::{Store, StoreError};
+use crate::digest::Digest;
+use crate::ingest::StableFile;
+use crate::job::{JobState, Outcome, Recipe, RetryPolicy, Settlement, Trigger, UnixMillis};
+
+/// What recording one rested file changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// The job of these bytes and this recipe.
+    pub job: i64,
+    /// Whether it is new.
+    pub new_job: bool,
+}
+
+/// A job in hand. Only the holder of the newest `claim_no` may settle it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedJob {
+    /// Job id.
+    pub id: i64,
+    /// The fence.
+    pub claim_no: i64,
+    /// Failures charged, ever.
+    pub failures: u32,
+    /// Failures charged since the last operator retry.
+    pub charged: u32,
+    /// Collection of the first sighting.
+    pub collection: String,
+    /// Path of the first sighting below its ingest root.
+    pub relative: PathBuf,
+    /// Where the bytes lie now, the first sighting's place first when it still holds them.
+    pub places: Vec<(String, PathBuf)>,
+    /// SHA-256 of the bytes to process.
+    pub source: Digest,
+    /// Their number.
+    pub bytes: u64,
+    /// Which recipe.
+    pub recipe: Digest,
+}
+
+/// A published derivative, as the ledger remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Derivative {
+    /// Path below the collection's output root.
+    pub relative: PathBuf,
+    /// SHA-256 of the image file.
+    pub digest: Digest,
+    /// The provenance record, JSON.
+    pub record: String,
+}
+
+/// The end of an attempt, ready to be written.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    settlement: Settlement,
+    stage: Option<String>,
+    reason: Option<String>,
+    hint: Option<String>,
+    derivative: Option<Derivative>,
+    details: Value,
+}
+
+impl Ending {
+    /// Published, or adopted because it was already in place.
+    pub fn completed(derivative: Derivative, adopted: bool, duration_ms: u64) -> Self {
+        let details = json!({
+            "derivative": derivative.relative.to_string_lossy(), "sha256": derivative.digest,
+            "adopted": adopted, "duration_ms": duration_ms,
+        });
+        Self { settlement: Settlement::Complete, stage: None, reason: None, hint: None, derivative: Some(derivative), details }
+    }
+
+    /// Left alone, and why.
+    pub fn skipped(reason: String) -> Self {
+        let details = json!({ "reason": reason });
+        Self { settlement: Settlement::Skip, stage: None, reason: Some(reason), hint: None, derivative: None, details }
+    }
+
+    /// Failed, given back or given up; `settlement` says which.
+    pub fn failed(settlement: Settlement, stage: &str, reason: String, hint: Option<String>) -> Self {
+        let details = json!({ "stage": stage, "reason": reason, "hint": hint });
+        Self { settlement, stage: Some(stage.to_owned()), reason: Some(reason), hint, derivative: None, details }
+    }
+
+    /// What was decided.
+    pub const fn settlement(&self) -> Settlement {
+        self.settlement
+    }
+}
+
+/// A job found running at start and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Job id.
+    pub job: i64,
+    /// Its state now.
+    pub state: JobState,
+}
+
+pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+pub(super) fn bytes_of(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
+
+pub(super) fn digest_of(bytes: &[u8]) -> Result<Digest, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| StoreError::Unexpected(format!("a digest of {} bytes", bytes.len())))?;
+    Ok(Digest::from_bytes(bytes))
+}
+
+impl Store {
+    /// Records rested files, all in one transaction: their bytes, where they were seen, and the job that `recipe_for`
+    /// their collection asks for. Bytes already known under another name give a second sighting and no second job.
+    ///
+    /// Files of collections for which `recipe_for` knows no recipe are left out.
+    pub async fn record(
+        &self,
+        files: &[StableFile],
+        recipe_for: impl Fn(&str) -> Option<Digest>,
+        now: UnixMillis,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let mut tx = self.begin().await?;
+        let mut recorded = Vec::with_capacity(files.len());
+        for file in files {
+            let Some(recipe) = recipe_for(&file.collection) else { continue };
+            let source_id = record_source(&mut tx, file, now).await?;
+            record_sighting(&mut tx, file, source_id, now).await?;
+            let relative = bytes_of(&file.relative);
+            recorded.push(record_job(&mut tx, source_id, recipe, &file.collection, relative, now).await?);
+        }
+        tx.commit().await.map_err(StoreError::doing("record files"))?;
+        Ok(recorded)
+    }
+
+    /// Makes `recipes` (collection, recipe) the ones in force: every source now in a collection gets a job for its
+    /// recipe, jobs cancelled only because their recipe was gone come back, and waiting jobs of other recipes are
+    /// cancelled. Returns how many jobs were new, reinstated and cancelled.
+    pub async fn put_in_force(&self, recipes: &[(String, &Recipe)], now: UnixMillis) -> Result<[u64; 3], StoreError> {
+        let mut tx = self.begin().await?;
+        let mut counts = [0; 3];
+        sqlx::query("CREATE TEMP TABLE IF NOT EXISTS in_force (collection TEXT PRIMARY KEY, recipe_id INTEGER NOT NULL)")
+            .execute(&mut *tx)
+            .await
+            .map_err(StoreError::doing("list recipes"))?;
+        sqlx::query("DELETE FROM in_force").execute(&mut *tx).await.map_err(StoreError::doing("list recipes"))?;
+        for (collection, recipe) in recipes {
+            sqlx::query("INSERT INTO recipe (digest, body, first_used) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING")
+                .bind(recipe.digest().as_bytes().as_slice())
+                .bind(recipe.canonical())
+                .bind(now.0)
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::doing("record a recipe"))?;
+            sqlx::query("INSERT INTO in_force SELECT ?, id FROM recipe WHERE digest = ?")
+                .bind(collection)
+                .bind(recipe.digest().as_bytes().as_slice())
+                .execute(&mut *tx)
+                .await
+                .map_err(StoreError::doing("list recipes"))?;
+        }
+        let statements = [
+            // The first name in byte order gives its place to the job when bytes lie under several.
+            "INSERT INTO job (source_id, recipe_id, collection, relative, state, not_before, recorded_at)
+             SELECT s.source_id, f.recipe_id, s.collection, s.relative, 'pending', ?1, ?1
+             FROM sighting s JOIN in_force f USING (collection) WHERE s.current = 1
+             ORDER BY s.collection, s.relative
+             ON CONFLICT (source_id, recipe_id) DO NOTHING",
+            "UPDATE job SET state = 'pending', superseded = 0, finished_at = NULL, reason = NULL, hint = NULL, not_before = ?1
+             WHERE superseded = 1 AND (collection, recipe_id) IN (SELECT collection, recipe_id FROM in_force)",
+            "UPDATE job SET state = 'cancelled', superseded = 1, finished_at = ?1,
+                 reason = 'its collection or recipe is no longer configured'
+             WHERE state = 'pending' AND (collection, recipe_id) NOT IN (SELECT collection, recipe_id FROM in_force)",
+        ];
+        for (count, statement) in counts.iter_mut().zip(statements) {
+            let done = sqlx::query(statement).bind(now.0).execute(&mut *tx).await;
+            *count = done.map_err(StoreError::doing("put recipes in force"))?.rows_affected();
+        }
+        if counts != [0; 3] {
+            let body = json!({ "new": counts[0], Trigger::Reinstate.as_str(): counts[1], Trigger::Cancel.as_str(): counts[2] });
+            append(&mut tx, now, None, None, "recipes", &body).await?;
+        }
+        tx.commit().await.map_err(StoreError::doing("put recipes in force"))?;
+        Ok(counts)
+    }
+
+    /// Hands out the job that has waited longest; the claim number fences later writes.
+    pub async fn claim(&self, now: UnixMillis) -> Result<Option<ClaimedJob>, StoreError> {
+        let mut tx = self.begin().await?;
+        let row: Option<(i64, i64, i64, i64, String, Vec<u8>, i64, i64)> = sqlx::query_as(
+            "UPDATE job SET state = 'running', claim_no = claim_no + 1, claimed_at = ?1, stage = NULL, reason = NULL, hint = NULL
+             WHERE id = (SELECT id FROM job WHERE state = 'pending' AND not_before <= ?1 ORDER BY not_before, id LIMIT 1)
+             RETURNING id, claim_no, failures, failures - forgiven, collection, relative, source_id, recipe_id",
+        )
+        .bind(now.0)
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(StoreError::doing("claim a job"))?;
+        let Some((id, claim_no, failures, charged, collection, relative, source_id, recipe_id)) = row else {
+            return Ok(None);
+        };
+        let (digest, bytes, recipe): (Vec<u8>, i64, Vec<u8>) = sqlx::query_as(
+            "SELECT s.digest, s.bytes, r.digest FROM source s, recipe r WHERE s.id = ? AND r.id = ?",
+        )
+        .bind(source_id)
+        .bind(recipe_id)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(StoreError::doing("claim a job"))?;
+        let places: Vec<(String, Vec<u8>)> = sqlx::query_as(
+            "SELECT collection, relative FROM sighting WHERE source_id = ?1 AND current = 1
+             ORDER BY (collection = ?2 AND relative = ?3) DESC, collection, relative LIMIT 16",
+        )
+        .bind(source_id)
+        .bind(&collection)
+        .bind(&relative)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(StoreError::doing("claim a job"))?;
+        append(&mut tx, now, Some(id), Some(claim_no), "claimed", &json!({})).await?;
+        tx.commit().await.map_err(StoreError::doing("claim a job"))?;
+        Ok(Some(ClaimedJob {
+            id,
+            claim_no,
+            failures: counter(failures)?,
+            charged: counter(charged)?,
+            collection,
+            relative: path_of(relative),
+            places: places.into_iter().map(|(collection, relative)| (collection, path_of(relative))).collect(),
+            source: digest_of(&digest)?,
+            bytes: u64::try_from(bytes).map_err(|_| StoreError::Unexpected(format!("a source of {bytes} bytes")))?,
+            recipe: digest_of(&recipe)?,
+        }))
+    }
+
+    /// Ends a claim: the state change and its audit event in one transaction, guarded by the claim's number.
+    pub async fn settle(&self, claim: &ClaimedJob, ending: &Ending, now: UnixMillis) -> Result<JobState, StoreError> {
+        let mut tx = self.begin().await?;
+        settle_in(&mut tx, claim.id, claim.claim_no, ending, now).await?;
+        tx.commit().await.map_err(StoreError::doing("settle a job"))?;
+        Ok(ending.settlement.state())
+    }
+
+    /// Settles every job found running: an earlier process died over it, so it is charged once.
+    ///
+    /// Call before the first claim, while holding the lock: then nothing can be running.
+    pub async fn recover(
+        &self,
+        policy: &RetryPolicy,
+        now: UnixMillis,
+        mut jitter: impl FnMut() -> f64,
+    ) -> Result<Vec<Recovered>, StoreError> {
+        let mut tx = self.begin().await?;
+        let running: Vec<(i64, i64, i64)> =
+            sqlx::query_as("SELECT id, claim_no, failures - forgiven FROM job WHERE state = 'running' ORDER BY id")
+                .fetch_all(&mut *tx)
+                .await
+                .map_err(StoreError::doing("find interrupted jobs"))?;
+        let mut recovered = Vec::with_capacity(running.len());
+        for (job, claim_no, charged) in running {
+            let settlement = Settlement::decide(Outcome::FoundRunning, counter(charged)?, policy, now, jitter());
+            let reason = "the program ended while it worked on this scan".to_owned();
+            let hint = (settlement == Settlement::Exhaust)
+                .then(|| "look at the scan before `autochrome retry`: it may be what ends the program".to_owned());
+            settle_in(&mut tx, job, claim_no, &Ending::failed(settlement, "interrupted", reason, hint), now).await?;
+            recovered.push(Recovered { job, state: settlement.state() });
+        }
+        tx.commit().await.map_err(StoreError::doing("settle interrupted jobs"))?;
+        Ok(recovered)
+    }
+
+    /// When the next waiting job may be claimed; `None` when none waits.
+    pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
+        let (due,): (Option<i64>,) = sqlx::query_as("SELECT min(not_before) FROM job WHERE state = 'pending'")
+            .fetch_one(&self.reader)
+            .await
+            .map_err(StoreError::doing("look for waiting jobs"))?;
+        Ok(due.map(UnixMillis))
+    }
+}
+
+fn counter(value: i64) -> Result<u32, StoreError> {
+    u32::try_from(value).map_err(|_| StoreError::Unexpected(format!("a counter of {value}")))
+}
+
+async fn settle_in(
+    tx: &mut Transaction<'static, Sqlite>,
+    job: i64,
+    claim_no: i64,
+    ending: &Ending,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let Ending { settlement, stage, reason, hint, derivative, details } = ending;
+    let state = settlement.state();
+    let not_before = match settlement {
+        Settlement::Retry { not_before } => not_before.0,
+        _ => now.0,
+    };
+    let done = sqlx::query(
+        "UPDATE job SET state = ?1, failures = failures + ?2, not_before = ?3, finished_at = ?4, stage = ?5, reason = ?6,
+             hint = ?7, derivative = ?8, derivative_digest = ?9, record = ?10
+         WHERE id = ?11 AND claim_no = ?12 AND state = 'running'",
+    )
+    .bind(state.as_str())
+    .bind(i64::from(settlement.is_charged()))
+    .bind(not_before)
+    .bind(state.is_final().then_some(now.0))
+    .bind(stage)
+    .bind(reason)
+    .bind(hint)
+    .bind(derivative.as_ref().map(|derivative| bytes_of(&derivative.relative)))
+    .bind(derivative.as_ref().map(|derivative| derivative.digest.as_bytes().as_slice()))
+    .bind(derivative.as_ref().map(|derivative| derivative.record.as_str()))
+    .bind(job)
+    .bind(claim_no)
+    .execute(&mut **tx)
+    .await
+    .map_err(StoreError::doing("settle a job"))?;
+    if done.rows_affected() != 1 {
+        return Err(StoreError::StaleClaim { job, claim_no });
+    }
+    append(tx, now, Some(job), Some(claim_no), settlement.trigger().as_str(), details).await
+}
+
+async fn record_source(tx: &mut Transaction<'static, Sqlite>, file: &StableFile, now: UnixMillis) -> Result<i64, StoreError> {
+    let digest = file.digest.as_bytes().as_slice();
+    sqlx::query("INSERT INTO source (digest, bytes, first_seen) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING")
+        .bind(digest)
+        .bind(signed(file.signature.size))
+        .bind(now.0)
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::doing("record a source"))?;
+    let (id,) = sqlx::query_as("SELECT id FROM source WHERE digest = ?")
+        .bind(digest)
+        .fetch_one(&mut **tx)
+        .await
+        .map_err(StoreError::doing("record a source"))?;
+    Ok(id)
+}
+
+async fn record_sighting(
+    tx: &mut Transaction<'static, Sqlite>,
+    file: &StableFile,
+    source_id: i64,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let relative = bytes_of(&file.relative);
+    sqlx::query("UPDATE sighting SET current = 0 WHERE collection = ? AND relative = ? AND current = 1 AND source_id <> ?")
+        .bind(&file.collection)
+        .bind(relative)
+        .bind(source_id)
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::doing("record a sighting"))?;
+    sqlx::query(
+        "INSERT INTO sighting (collection, relative, source_id, device, inode, size, mtime_ns, ctime_ns, first_seen, last_seen, current)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 1)
+         ON CONFLICT (collection, relative, source_id) DO UPDATE SET device = excluded.device, inode = excluded.inode,
+             size = excluded.size, mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns,
+             last_seen = excluded.last_seen, current = 1",
+    )
+    .bind(&file.collection)
+    .bind(relative)
+    .bind(source_id)
+    .bind(signed(file.signature.device))
+    .bind(signed(file.signature.inode))
+    .bind(signed(file.signature.size))
+    .bind(file.signature.mtime_ns)
+    .bind(file.signature.ctime_ns)
+    .bind(now.0)
+    .execute(&mut **tx)
+    .await
+    .map_err(StoreError::doing("record a sighting"))?;
+    Ok(())
+}
+
+async fn record_job(
+    tx: &mut Transaction<'static, Sqlite>,
+    source_id: i64,
+    recipe: Digest,
+    collection: &str,
+    relative: &[u8],
+    now: UnixMillis,
+) -> Result<Recorded, StoreError> {
+    let inserted: Option<(i64,)> = sqlx::query_as(
+        "INSERT INTO job (source_id, recipe_id, collection, relative, state, not_before, recorded_at)
+         SELECT ?1, id, ?3, ?4, 'pending', ?5, ?5 FROM recipe WHERE digest = ?2
+         ON CONFLICT (source_id, recipe_id) DO NOTHING RETURNING id",
+    )
+    .bind(source_id)
+    .bind(recipe.as_bytes().as_slice())
+    .bind(collection)
+    .bind(relative)
+    .bind(now.0)
+    .fetch_optional(&mut **tx)
+    .await
+    .map_err(StoreError::doing("record a job"))?;
+    if let Some((job,)) = inserted {
+        let place = json!({ "collection": collection, "path": String::from_utf8_lossy(relative) });
+        append(tx, now, Some(job), None, Trigger::Record.as_str(), &place).await?;
+        return Ok(Recorded { job, new_job: true });
+    }
+    let (job,) = sqlx::query_as(
+        "SELECT job.id FROM job JOIN recipe ON recipe.id = job.recipe_id WHERE job.source_id = ? AND recipe.digest = ?",
+    )
+    .bind(source_id)
+    .bind(recipe.as_bytes().as_slice())
+    .fetch_one(&mut **tx)
+    .await
+    .map_err(StoreError::doing("find a job"))?;
+    Ok(Recorded { job, new_job: false })
+}
+
+/// Device and inode numbers are unsigned 64-bit, SQLite's integers signed: the bits are kept.
+pub(super) const fn signed(value: u64) -> i64 {
+    value.cast_signed()
+}
+
+/// Adds one line to the audit log.
+pub(super) async fn append(
+    tx: &mut Transaction<'static, Sqlite>,
+    now: UnixMillis,
+    job: Option<i64>,
+    claim_no: Option<i64>,
+    kind: &str,
+    body: &Value,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO event (at, job_id, claim_no, kind, body) VALUES (?, ?, ?, ?, ?)")
+        .bind(now.0)
+        .bind(job)
+        .bind(claim_no)
+        .bind(kind)
+        .bind(body.to_string())
+        .execute(&mut **tx)
+        .await
+        .map_err(StoreError::doing("append to the audit log"))?;
+    Ok(())
+}
