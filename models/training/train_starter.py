@@ -204,13 +204,13 @@ class Average:
 
 def save_parts(state: dict[str, Tensor], out: Path) -> None:
     """FP16 (variances stay FP32) in two files of about the same size; replaced only when complete."""
-    total = sum(t.numel() for t in state.values())
     parts: list[dict[str, Tensor]] = [{}, {}]
-    seen = 0
-    for key, value in state.items():
+    filled = [0, 0]
+    for key, value in sorted(state.items(), key=lambda item: -item[1].numel()):
         dtype = torch.float32 if key.endswith("running_var") else torch.float16
-        parts[seen * 2 >= total][key] = value.detach().to("cpu", dtype).contiguous()
-        seen += value.numel()
+        i = filled.index(min(filled))
+        parts[i][key] = value.detach().to("cpu", dtype).contiguous()
+        filled[i] += value.numel()
     for i, part in enumerate(parts):
         temporary = out / f"starter-{i}.tmp"
         save_file(part, temporary)

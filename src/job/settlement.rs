@@ -15,6 +15,8 @@ pub enum Outcome {
     Failed(Disposition),
     /// The attempt was given back by a shutdown before it did anything lasting.
     Interrupted,
+    /// The scan's ingest root is not there; nothing is concluded from that.
+    SourceOffline,
     /// Found `running` when the process started: an earlier process died over it.
     FoundRunning,
 }
@@ -58,9 +60,15 @@ pub enum Settlement {
     },
     /// To `exhausted`; charged.
     Exhaust,
-    /// Back to `pending` at once, uncharged.
-    Release,
+    /// Back to `pending`, uncharged.
+    Release {
+        /// Earliest moment of the next claim.
+        not_before: UnixMillis,
+    },
 }
+
+/// How long a job whose root is offline waits before its root is looked for again.
+const OFFLINE_WAIT: Duration = Duration::from_secs(30);
 
 impl Settlement {
     /// Decides what an outcome means.
@@ -72,7 +80,8 @@ impl Settlement {
             Outcome::Published => Self::Complete,
             Outcome::Skipped => Self::Skip,
             Outcome::Failed(Disposition::Permanent) => Self::Reject,
-            Outcome::Failed(Disposition::Fatal) | Outcome::Interrupted => Self::Release,
+            Outcome::Failed(Disposition::Fatal) | Outcome::Interrupted => Self::Release { not_before: now },
+            Outcome::SourceOffline => Self::Release { not_before: now.plus(OFFLINE_WAIT) },
             Outcome::Failed(Disposition::Transient) | Outcome::FoundRunning => {
                 let charged = failures.saturating_add(1);
                 if charged >= policy.attempts {
@@ -91,7 +100,7 @@ impl Settlement {
             Self::Skip => JobState::Skipped,
             Self::Reject => JobState::Rejected,
             Self::Exhaust => JobState::Exhausted,
-            Self::Retry { .. } | Self::Release => JobState::Pending,
+            Self::Retry { .. } | Self::Release { .. } => JobState::Pending,
         }
     }
 
@@ -108,7 +117,7 @@ impl Settlement {
             Self::Reject => Trigger::Reject,
             Self::Exhaust => Trigger::Exhaust,
             Self::Retry { .. } => Trigger::Retry,
-            Self::Release => Trigger::Release,
+            Self::Release { .. } => Trigger::Release,
         }
     }
 }
@@ -138,9 +147,10 @@ mod tests {
             (Outcome::Failed(Disposition::Transient), 1, retry(10_000)),
             (Outcome::Failed(Disposition::Transient), 2, Settlement::Exhaust),
             (Outcome::Failed(Disposition::Transient), 9, Settlement::Exhaust),
-            (Outcome::Failed(Disposition::Fatal), 0, Settlement::Release),
-            (Outcome::Failed(Disposition::Fatal), 9, Settlement::Release),
-            (Outcome::Interrupted, 2, Settlement::Release),
+            (Outcome::Failed(Disposition::Fatal), 0, Settlement::Release { not_before: NOW }),
+            (Outcome::Failed(Disposition::Fatal), 9, Settlement::Release { not_before: NOW }),
+            (Outcome::Interrupted, 2, Settlement::Release { not_before: NOW }),
+            (Outcome::SourceOffline, 2, Settlement::Release { not_before: UnixMillis(NOW.0 + 30_000) }),
             (Outcome::FoundRunning, 0, retry(5_000)),
             (Outcome::FoundRunning, 2, Settlement::Exhaust),
         ];
@@ -156,7 +166,7 @@ mod tests {
             Settlement::Skip,
             Settlement::Reject,
             Settlement::Exhaust,
-            Settlement::Release,
+            Settlement::Release { not_before: NOW },
             Settlement::Retry { not_before: NOW },
         ];
         for settlement in settlements {

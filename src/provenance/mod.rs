@@ -1,1 +1,12 @@
-//! To be written.
+//! The record every derivative carries: what made it, from what, and how.
+//!
+//! [`Record`] is the boundary type from which the JSON sidecar is made, and later every other export. Keys may be
+//! added, never renamed (schema `autochrome-provenance/1`).
+
+mod record;
+
+pub use record::{
+    DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, JobRecord, ModelRecord, NumericsRecord,
+    PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord, SoftwareRecord, SourceRecord,
+    WeightsRecord,
+};

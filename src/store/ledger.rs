@@ -280,6 +280,19 @@ impl Store {
         Ok(recovered)
     }
 
+    /// How many jobs are neither final nor waiting in stage `except`.
+    pub async fn unfinished(&self, except: &str) -> Result<u64, StoreError> {
+        let (count,): (i64,) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM job WHERE state = 'running')
+                  + (SELECT count(*) FROM job WHERE state = 'pending' AND coalesce(stage, '') <> ?)",
+        )
+        .bind(except)
+        .fetch_one(&self.reader)
+        .await
+        .map_err(StoreError::doing("count unfinished jobs"))?;
+        Ok(count.cast_unsigned())
+    }
+
     /// When the next waiting job may be claimed; `None` when none waits.
     pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
         let (due,): (Option<i64>,) = sqlx::query_as("SELECT min(not_before) FROM job WHERE state = 'pending'")
@@ -304,7 +317,7 @@ async fn settle_in(
     let Ending { settlement, stage, reason, hint, derivative, details } = ending;
     let state = settlement.state();
     let not_before = match settlement {
-        Settlement::Retry { not_before } => not_before.0,
+        Settlement::Retry { not_before } | Settlement::Release { not_before } => not_before.0,
         _ => now.0,
     };
     let done = sqlx::query(

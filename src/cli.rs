@@ -1,0 +1,178 @@
+//! The command line: what can be typed. What it does is in `commands/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::job::JobState;
+
+/// Colours scanned black-and-white photographs and records what made every derivative.
+#[derive(Debug, Parser)]
+#[command(name = "autochrome", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Configuration file; else $AUTOCHROME_CONFIG, ./autochrome.toml, /etc/autochrome/autochrome.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Form of the log on standard error
+    #[arg(long, global = true, value_enum, default_value_t = LogForm::Text)]
+    pub log: LogForm,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogForm {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Print for machines.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Form {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fetch the pinned ONNX Runtime; a second run does nothing
+    Setup {
+        /// The build for NVIDIA GPUs
+        #[arg(long)]
+        cuda: bool,
+    },
+    /// Run the daemon: watch the ingest roots until told to stop
+    Run,
+    /// Look at every ingest root once, work until nothing can be claimed, exit
+    Once,
+    /// Jobs by state, roots, device
+    Status(Form),
+    /// List jobs, newest first
+    Jobs {
+        /// Only jobs in this state
+        #[arg(long, value_name = "STATE")]
+        state: Option<JobState>,
+        /// Only this collection
+        #[arg(long, value_name = "NAME")]
+        collection: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+        /// Form of the answer
+        #[command(flatten)]
+        form: Form,
+    },
+    /// One job: every attempt, what happened, why, what to do
+    Show {
+        /// Job number, or a source or derivative file
+        #[arg(value_name = "ID|FILE")]
+        what: String,
+        /// Form of the answer
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Put jobs back into the queue
+    Retry(Which),
+    /// Take waiting jobs out of the queue
+    Cancel(Which),
+    /// Ask what made a derivative
+    #[command(subcommand)]
+    Audit(Audit),
+    /// The catalogue of models
+    #[command(subcommand)]
+    Models(Models),
+    /// What works, what does not, what to do
+    Doctor(Form),
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Speed and memory on this machine
+    Bench {
+        /// Pictures a measurement; medians are printed
+        #[arg(long, default_value_t = 3, value_name = "N")]
+        runs: u32,
+        /// Form of the answer
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Write a contact sheet of derivatives, one HTML file that opens offline
+    Sheet {
+        /// Where to
+        #[arg(short, long, value_name = "FILE", default_value = "contact-sheet.html")]
+        output: PathBuf,
+        /// Only this collection
+        #[arg(long, value_name = "NAME")]
+        collection: Option<String>,
+        /// At most so many, newest first
+        #[arg(long, value_name = "N", default_value_t = 200)]
+        limit: u32,
+    },
+}
+
+/// Which jobs.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// Job numbers
+    #[arg(value_name = "ID")]
+    pub ids: Vec<i64>,
+    /// Every job in this state
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<JobState>,
+}
+
+/// Questions about derivatives.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// The provenance record of a derivative, or of every derivative of a source
+    Show {
+        /// A derivative or a source
+        file: PathBuf,
+        /// Form of the answer
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// The catalogue.
+#[derive(Debug, Subcommand)]
+pub enum Models {
+    /// Every model with its kind, size, digest and licence
+    List(Form),
+}
+
+/// The configuration.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Every problem at once
+    Check,
+    /// The effective values and where each came from
+    Show(Form),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn retry_wants_numbers_or_a_state_and_not_both() {
+        let parse = |words: &[&str]| Cli::try_parse_from([&["autochrome", "retry"], words].concat());
+        assert!(parse(&["1", "2"]).is_ok());
+        assert!(parse(&["--state", "rejected"]).is_ok());
+        assert!(parse(&[]).is_err());
+        assert!(parse(&["1", "--state", "rejected"]).is_err());
+        assert!(parse(&["--state", "broken"]).is_err());
+    }
+}

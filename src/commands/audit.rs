@@ -1,0 +1,85 @@
+//! `audit show`: which model, which precision, which scan.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::look::{jobs_of_file, nothing_known, open};
+use super::{Exit, Failure, plain, print, print_json};
+use crate::cli::Form;
+use crate::config::Settings;
+use crate::provenance::Record;
+
+/// FILE is a derivative or a source. The ledger knows both by their bytes; a derivative that left the ledger's reach
+/// still has its record beside it.
+pub(super) async fn show(settings: &Settings, file: &Path, form: Form) -> Result<(), Failure> {
+    let mut records = Vec::new();
+    if let Some(store) = open(settings).await? {
+        let jobs = jobs_of_file(&store, file).await?;
+        records.extend(jobs.into_iter().filter_map(|job| job.record));
+    }
+    if records.is_empty() {
+        records.extend(sidecar(file)?);
+    }
+    if records.is_empty() {
+        return Err(nothing_known(&file.to_string_lossy()));
+    }
+    if form.json {
+        let parsed: Result<Vec<Value>, _> = records.iter().map(|record| serde_json::from_str(record)).collect();
+        let mut parsed = parsed.map_err(|error| Failure::new(Exit::Disk, error, None))?;
+        return print_json(&if parsed.len() == 1 { parsed.remove(0) } else { parsed.into() });
+    }
+    let mut text = String::new();
+    for record in &records {
+        let record = Record::from_json(record.as_bytes()).map_err(|error| Failure::new(Exit::Disk, error, None))?;
+        text.push_str(&describe(&record));
+    }
+    print(&text)
+}
+
+/// The record beside a derivative, believed only when it names the file's own digest.
+fn sidecar(file: &Path) -> Result<Option<String>, Failure> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".json");
+    let Ok(text) = std::fs::read_to_string(Path::new(&name)) else { return Ok(None) };
+    let Ok(record) = Record::from_json(text.as_bytes()) else { return Ok(None) };
+    let (digest, _) = crate::digest::Digest::of_reader(std::fs::File::open(file)?)?;
+    if digest == record.derivative.sha256 {
+        return Ok(Some(text));
+    }
+    let message = format!("{} does not have the digest that its record names", plain(file.display()));
+    let hint = "the file was changed after it was published; the record speaks of other bytes".to_owned();
+    Err(Failure::text(Exit::Failed, message, hint))
+}
+
+fn describe(record: &Record) -> String {
+    let mut text = format!("{}\n", plain(&record.derivative.path.path));
+    let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<11} {}\n", plain(value)));
+    let size = |width: u32, height: u32, depth: u8| format!("{width}×{height}, {depth} bit");
+    line("derivative", format!("{} {}", record.derivative.format, size(record.derivative.width, record.derivative.height, record.derivative.bit_depth)));
+    line("", record.derivative.sha256.to_string());
+    line("source", format!("{} ({})", record.source.path.path, size(record.source.width, record.source.height, record.source.bit_depth)));
+    line("", record.source.sha256.to_string());
+    line("scene", format!("{}: {}", record.route.scene, record.route.reason));
+    line("size", format!("{}×{} ({})", record.extent.width, record.extent.height, record.extent.rule));
+    line("noise", format!("σ {:.1}, denoised: {}", record.denoise.noise_sigma, record.denoise.applied_to));
+    line("model", format!("{} ({}, {})", record.model.id, record.model.architecture, record.model.licence));
+    line("", record.model.sha256.to_string());
+    line("precision", format!("{} asked, {} observed", record.precision.requested, record.precision.observed));
+    if let Some(reason) = &record.precision.reason {
+        line("", reason.clone());
+    }
+    if let Some(fallback) = &record.precision.fallback {
+        line("", format!("re-run from {} to {}: {}", fallback.from, fallback.to, fallback.reason));
+    }
+    line("device", format!("{} {}", record.device.provider, record.device.name.as_deref().unwrap_or("")));
+    let numbers = &record.numerics;
+    line("numerics", format!(
+        "{} non-finite, ab {:.1}..{:.1}, chroma mean {:.1}, p99 {:.1}, {:.2} % out of gamut",
+        numbers.non_finite, numbers.ab_min, numbers.ab_max, numbers.chroma_mean, numbers.chroma_p99,
+        numbers.out_of_gamut_share * 100.0
+    ));
+    line("recipe", record.recipe.sha256.to_string());
+    line("software", format!("{} {}", record.software.name, record.software.version));
+    text
+}

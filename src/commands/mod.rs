@@ -1,0 +1,71 @@
+//! What each command does. People read standard output, machines read it with `--json`, logs go to standard error.
+
+mod audit;
+mod bench;
+mod configuration;
+mod decide;
+mod doctor;
+mod look;
+mod models;
+mod setup;
+mod sheet;
+mod work;
+
+use std::io::Write as _;
+
+pub use crate::failure::{Exit, Failure};
+
+use crate::cli::{Audit, Cli, Command, Config, Models};
+use crate::config::Settings;
+
+/// Runs a command to its end.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    let load = || Settings::load(cli.config.as_deref(), std::env::vars_os());
+    let settings = || -> Result<Settings, Failure> { Ok(load()?.settings) };
+    match cli.command {
+        Command::Setup { cuda } => setup::setup(cuda),
+        Command::Run => work::run(settings()?).await,
+        Command::Once => work::once(settings()?).await,
+        Command::Status(form) => look::status(&settings()?, form).await,
+        Command::Jobs { state, collection, limit, form } => look::jobs(&settings()?, state, collection, limit, form).await,
+        Command::Show { what, form } => look::show(&settings()?, &what, form).await,
+        Command::Retry(which) => decide::retry(&settings()?, which).await,
+        Command::Cancel(which) => decide::cancel(&settings()?, which).await,
+        Command::Audit(Audit::Show { file, form }) => audit::show(&settings()?, &file, form).await,
+        Command::Models(Models::List(form)) => models::list(&settings()?, form),
+        Command::Doctor(form) => doctor::doctor(load().map_err(Failure::from), form).await,
+        Command::Config(Config::Check) => configuration::check(&load()?),
+        Command::Config(Config::Show(form)) => configuration::show(&load()?, form),
+        Command::Bench { runs, form } => bench::bench(&settings()?, runs, form).await,
+        Command::Sheet { output, collection, limit } => sheet::sheet(&settings()?, &output, collection, limit).await,
+    }
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(Failure::from),
+    }
+}
+
+/// Prints a value as JSON, indented.
+fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    print(&format!("{value:#}\n"))
+}
+
+/// A moment for people and machines: RFC 3339, UTC, whole seconds.
+fn moment(millis: i64) -> String {
+    let time = jiff::Timestamp::from_second(millis.div_euclid(1_000));
+    time.map_or_else(|_| millis.to_string(), |time| time.to_string())
+}
+
+/// Text from outside (file names, error texts) on one line of a terminal: control characters become escapes.
+fn plain(text: impl std::fmt::Display) -> String {
+    let escape = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    text.to_string().chars().map(escape).collect()
+}

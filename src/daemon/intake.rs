@@ -1,0 +1,109 @@
+//! Writes what the ingest threads report into the ledger, in batches.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+use tracing::{debug, info, warn};
+
+use crate::digest::Digest;
+use crate::ingest::{Report, RootState, StableFile};
+use crate::pipeline::{Workplace, now};
+use crate::store::{Store, StoreError, WaitingSample};
+
+/// Reports in flight. Small, so that a sweep over a million files waits for the ledger instead of filling memory.
+pub(super) const CAPACITY: usize = 256;
+
+/// What intake came to, for the end of `once`.
+#[derive(Debug, Default, Clone)]
+pub struct IntakeSummary {
+    /// Jobs that are new.
+    pub new_jobs: u64,
+    /// Files that hold bytes already known under another name or from an earlier look.
+    pub known: u64,
+    /// Files that are not believed yet, with a reason each, by collection.
+    pub waiting: BTreeMap<String, Vec<(PathBuf, String)>>,
+    /// Roots that are not there, with a reason each.
+    pub offline: BTreeMap<String, String>,
+}
+
+/// Runs until every sender is gone.
+pub(super) async fn record(
+    store: Store,
+    place: Arc<Workplace>,
+    wake: Arc<Notify>,
+    mut reports: mpsc::Receiver<Report>,
+) -> Result<IntakeSummary, StoreError> {
+    let mut summary = IntakeSummary::default();
+    let recipe_for = |collection: &str| -> Option<Digest> { place.profiles.get(collection).map(|profile| profile.recipe.digest()) };
+    let mut batch = Vec::with_capacity(CAPACITY);
+    while reports.recv_many(&mut batch, CAPACITY).await > 0 {
+        let mut files: Vec<StableFile> = Vec::new();
+        for report in batch.drain(..) {
+            match report {
+                Report::Stable(file) => files.push(file),
+                other => note(&store, &place, &mut summary, other).await?,
+            }
+        }
+        if files.is_empty() {
+            continue;
+        }
+        let recorded = store.record(&files, recipe_for, now()).await?;
+        let fresh = recorded.iter().filter(|recorded| recorded.new_job).count() as u64;
+        summary.new_jobs += fresh;
+        summary.known += recorded.len() as u64 - fresh;
+        debug!(files = files.len(), jobs.new = fresh, "Recorded {} rested files, {fresh} new jobs", files.len());
+        wake.notify_waiters();
+    }
+    Ok(summary)
+}
+
+async fn note(
+    store: &Store,
+    place: &Workplace,
+    summary: &mut IntakeSummary,
+    report: Report,
+) -> Result<(), StoreError> {
+    match report {
+        // Sorted out by the caller, which writes them in batches.
+        Report::Stable(_) => {}
+        Report::Root { collection, identity, state, mode } => {
+            let offline = match &state {
+                RootState::Online => None,
+                RootState::Offline { reason } => Some(reason.as_str()),
+            };
+            store.note_root(&collection, identity, offline, mode, now()).await?;
+            match (offline, identity) {
+                (Some(reason), _) => {
+                    warn!(collection = %collection, reason, "Ingest root of {collection} is offline: {reason}");
+                    summary.offline.insert(collection, reason.to_owned());
+                }
+                (None, identity) => {
+                    info!(collection = %collection, mode, "Ingest root of {collection} is online ({mode})");
+                    summary.offline.remove(&collection);
+                    if let Some(identity) = identity {
+                        let mut identities = place.identities.lock().unwrap_or_else(PoisonError::into_inner);
+                        identities.insert(collection, identity);
+                    }
+                }
+            }
+        }
+        Report::Waiting { collection, files } => {
+            // The ledger keeps a sample for `status`; the whole list would be rewritten at every sweep.
+            const SAMPLE: usize = 20;
+            let sample: Vec<_> = files
+                .iter()
+                .take(SAMPLE)
+                .map(|file| WaitingSample { path: file.relative.to_string_lossy().into_owned(), reason: file.reason.to_string() })
+                .collect();
+            store.note_waiting(&collection, files.len() as u64, &sample).await?;
+            let named = files.into_iter().map(|file| (file.relative, file.reason.to_string())).collect();
+            summary.waiting.insert(collection, named);
+        }
+        Report::SweepDone { collection, seen, stable, waiting, .. } => {
+            debug!(collection = %collection, seen, stable, waiting, "Looked through {collection}: {seen} files, {waiting} waiting");
+        }
+    }
+    Ok(())
+}

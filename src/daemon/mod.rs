@@ -1,0 +1,13 @@
+//! Builds the parts, owns the tokens, joins everything in flow order.
+//!
+//! Order at start: lock, trees, models and recipes, runtime, ledger, networks; only when all of that holds is a scan
+//! claimed. Order at stop: intake ends, the ingest threads are joined, their last reports are written, the workers
+//! settle what they hold, the ledger is closed.
+
+mod intake;
+mod parts;
+mod run;
+
+pub use intake::IntakeSummary;
+pub use parts::{engine_settings, profiles};
+pub use run::{Ended, Mode, run};

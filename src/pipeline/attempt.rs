@@ -1,0 +1,238 @@
+//! One attempt at one scan: read, make, publish. Decides nothing about the job.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::record::{Made, assemble};
+use super::{MemoryBudget, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, prepare};
+use crate::codec::{self, Channels, ScanHeader};
+use crate::digest::Digest;
+use crate::imaging;
+use crate::inference::{ColorizeRequest, Engine};
+use crate::ingest::{self, FixityError, RootIdentity};
+use crate::job::Disposition;
+use crate::provenance::{JobRecord, Record};
+use crate::publish::{self, Existing, Publication};
+use crate::store::{ClaimedJob, Derivative};
+
+/// What making a derivative needs besides the scan and its profile.
+#[derive(Debug, Clone)]
+pub struct Workshop {
+    /// The networks.
+    pub engine: Engine,
+}
+
+/// Where the scans of every collection come from and what they are processed with.
+#[derive(Debug)]
+pub struct Workplace {
+    /// The networks.
+    pub shop: Workshop,
+    /// Profiles by collection.
+    pub profiles: BTreeMap<String, Profile>,
+    /// What each root was when it was last seen online.
+    pub identities: Mutex<BTreeMap<String, RootIdentity>>,
+    /// Memory shared by all workers.
+    pub budget: MemoryBudget,
+}
+
+/// How an attempt that did not fail ended.
+#[derive(Debug)]
+pub enum Attempt {
+    /// The derivative is in place.
+    Published {
+        /// What the ledger remembers.
+        derivative: Derivative,
+        /// Whether it was already there.
+        adopted: bool,
+    },
+    /// Left alone; words for a registrar.
+    Skipped(String),
+}
+
+/// A scan's bytes with what is known about them.
+#[derive(Debug)]
+pub struct ScanFile<'a> {
+    /// The ingest root, where there is one.
+    pub root: Option<&'a Path>,
+    /// Path below it.
+    pub relative: &'a Path,
+    /// The file's bytes.
+    pub bytes: &'a [u8],
+    /// Their SHA-256.
+    pub digest: Digest,
+    /// Which job.
+    pub job: JobRecord,
+}
+
+/// A scan was turned into a derivative, or left alone.
+#[derive(Debug)]
+pub enum Outcome {
+    /// File and record.
+    Derivative(Box<Made>),
+    /// Words for a registrar.
+    Skipped(String),
+}
+
+/// Makes the derivative of one scan in memory. `relative` is where it is going to be published.
+pub fn make(
+    shop: &Workshop,
+    profile: &Profile,
+    scan: &ScanFile<'_>,
+    relative: &Path,
+    watch: &mut Stopwatch,
+) -> Result<Outcome, StageError> {
+    let prepared = match prepare::prepare(shop, profile, scan.bytes, watch)? {
+        Preparation::Ready(prepared) => prepared,
+        Preparation::Skip(reason) => return Ok(Outcome::Skipped(reason)),
+    };
+    crate::faults::point("network");
+    let model = &profile.scene(prepared.route.scene).model;
+    let request =
+        ColorizeRequest { model: model.id.clone(), input: prepared.input.clone(), precision: profile.precision };
+    let coloured = watch.time("network", || shop.engine.colorize(request)).map_err(StageError::inference("network"))?;
+    let chroma = imaging::crop_chroma(coloured.chroma, &prepared.extent);
+    let finished = finish::finish(profile, &prepared, &chroma, watch)?;
+    let facts = assemble::Facts {
+        scan,
+        profile,
+        prepared: &prepared,
+        numerics: &coloured.numerics,
+        precision: &coloured.precision,
+        device: shop.engine.device(),
+        relative,
+    };
+    let record = assemble::record(&facts, &finished, watch.clone().into_millis());
+    Ok(Outcome::Derivative(Box::new(Made { finished, record })))
+}
+
+/// Works on a claimed job until its derivative is published or the scan is left alone.
+pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, StageError> {
+    let mut watch = Stopwatch::default();
+    let profile = place.profiles.get(&claim.collection).filter(|profile| profile.recipe.digest() == claim.recipe);
+    let profile = profile.ok_or_else(|| StageError::not_configured(&claim.collection))?;
+    require_room(profile)?;
+    let (root, relative, bytes) = watch.time("read", || read(place, claim, profile))?;
+    let header = codec::read_header(&bytes, &profile.limits)?;
+    let target = derivative_path(profile, claim, &header);
+    if let Some(adopted) = adopt(profile, claim, &target)? {
+        return Ok(Attempt::Published { derivative: adopted, adopted: true });
+    }
+    let _share = place.budget.acquire(cost_mib(&header, &bytes, profile.format));
+    let job = JobRecord {
+        id: Some(claim.id),
+        claim: Some(claim.claim_no),
+        failures: claim.failures,
+        collection: Some(claim.collection.clone()),
+    };
+    let scan = ScanFile { root: Some(&root), relative: &relative, bytes: &bytes, digest: claim.source, job };
+    let made = match make(&place.shop, profile, &scan, &target, &mut watch)? {
+        Outcome::Derivative(made) => made,
+        Outcome::Skipped(reason) => return Ok(Attempt::Skipped(reason)),
+    };
+    let record = made.record.to_json();
+    crate::faults::point("publish");
+    publish::publish(&Publication {
+        output_root: &profile.output_root,
+        relative: &target,
+        image: &made.finished.bytes,
+        record: record.as_bytes(),
+        fence: &format!("{}-{}", claim.id, claim.claim_no),
+        min_free_bytes: profile.min_free_bytes,
+    })?;
+    crate::faults::point("settle");
+    let derivative = Derivative { relative: target, digest: made.finished.digest, record };
+    Ok(Attempt::Published { derivative, adopted: false })
+}
+
+/// A full or read-only output volume is found before a picture is made, not after.
+fn require_room(profile: &Profile) -> Result<(), StageError> {
+    let root = &profile.output_root;
+    // A root that cannot be asked is publish's to name.
+    let Ok(free) = publish::free_bytes(root) else { return Ok(()) };
+    if free < profile.min_free_bytes {
+        return Err(StageError::no_room(root, free >> 20, profile.min_free_bytes >> 20));
+    }
+    Ok(())
+}
+
+/// Reads the scan from the first place that still holds its bytes.
+fn read(place: &Workplace, claim: &ClaimedJob, profile: &Profile) -> Result<(PathBuf, PathBuf, Vec<u8>), StageError> {
+    let own = [(claim.collection.clone(), claim.relative.clone())];
+    let places = if claim.places.is_empty() { &own[..] } else { &claim.places };
+    let mut first_error = None;
+    for (collection, relative) in places {
+        let Some(root) = place.profiles.get(collection).map(|profile| &profile.ingest_root) else { continue };
+        match ingest::read_verified(root, relative, &claim.source, profile.max_file_bytes) {
+            Ok(bytes) => return Ok((root.clone(), relative.clone(), bytes)),
+            Err(error) => {
+                first_error.get_or_insert_with(|| {
+                    if error.disposition() == Disposition::Transient && !is_online(place, collection, root) {
+                        StageError::offline(root)
+                    } else {
+                        StageError::from(error)
+                    }
+                });
+            }
+        }
+    }
+    Err(first_error.unwrap_or_else(|| StageError::not_configured(&claim.collection)))
+}
+
+/// Whether the root is the directory it was when it was last seen: an empty mount point is not.
+fn is_online(place: &Workplace, collection: &str, root: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(found) = std::fs::metadata(root) else { return false };
+    let identities = place.identities.lock().unwrap_or_else(PoisonError::into_inner);
+    identities.get(collection).is_none_or(|known| (known.device, known.inode) == (found.dev(), found.ino()))
+}
+
+fn derivative_path(profile: &Profile, claim: &ClaimedJob, header: &ScanHeader) -> PathBuf {
+    let extension = profile.format.of(header.format).extension();
+    publish::derivative_path(&claim.relative, &claim.source, &claim.recipe, extension)
+}
+
+/// A pair already in place that is this job's work: an earlier process died between publishing and settling.
+fn adopt(profile: &Profile, claim: &ClaimedJob, target: &Path) -> Result<Option<Derivative>, StageError> {
+    let (digest, record) = match publish::existing(&profile.output_root, target)? {
+        Existing::Both { image_digest, record } => (image_digest, record),
+        // A record alone is replaced by `publish`; an image alone is a conflict that `publish` reports.
+        Existing::Nothing | Existing::RecordOnly | Existing::ImageOnly { .. } => return Ok(None),
+    };
+    let Ok(found) = Record::from_json(&record) else { return Ok(None) };
+    let ours = found.source.sha256 == claim.source && found.recipe.sha256 == claim.recipe && found.derivative.sha256 == digest;
+    let record = || String::from_utf8_lossy(&record).into_owned();
+    Ok(ours.then(|| Derivative { relative: target.to_owned(), digest, record: record() }))
+}
+
+/// Memory an attempt needs at its peak: the file, the decoded scan, the RGB result and its encoded form.
+fn cost_mib(header: &ScanHeader, bytes: &[u8], format: OutputFormat) -> u64 {
+    let depth = u64::from(header.bit_depth.max(8)) / 8;
+    let channels = if header.channels.has_alpha() { 4 } else { 3 };
+    let result = header.size.pixels() * channels * depth;
+    // Encoded losslessly the result keeps its size; a JPEG of high quality is far below a third of it.
+    let encoded = if format.of(header.format) == codec::Format::Jpeg { result / 3 } else { result };
+    // Networks' copies and planes: at most a few megapixels of floats.
+    const FIXED: u64 = 96 << 20;
+    (bytes.len() as u64 + codec::decode_cost_bytes(header) + result + encoded + FIXED) >> 20
+}
+
+/// The words of a record for the meaning of samples.
+pub(super) const fn channels_word(channels: Channels) -> &'static str {
+    match channels {
+        Channels::Grey => "grey",
+        Channels::GreyAlpha => "grey+alpha",
+        Channels::Rgb => "rgb",
+        Channels::Rgba => "rgba",
+    }
+}
+
+/// Runs an attempt so that a panic is a failed attempt and nothing more.
+pub(super) fn attempt_caught(place: &Arc<Workplace>, claim: &ClaimedJob) -> Result<Attempt, StageError> {
+    let run = std::panic::AssertUnwindSafe(|| attempt(place, claim));
+    std::panic::catch_unwind(run).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        Err(StageError::panicked(text.as_deref().unwrap_or("no message")))
+    })
+}

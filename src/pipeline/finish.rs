@@ -1,0 +1,45 @@
+//! From chroma to a verified file: recombine, encode, decode once more and compare.
+
+use super::prepare::Prepared;
+use super::{Profile, StageError, Stopwatch};
+use crate::codec::{self, Format, Verified};
+use crate::digest::Digest;
+use crate::imaging::{self, ChromaPlanes, Lightness, Size};
+
+/// A derivative that may leave the house.
+#[derive(Debug)]
+pub struct Finished {
+    /// The file's bytes.
+    pub bytes: Vec<u8>,
+    /// Their SHA-256.
+    pub digest: Digest,
+    /// Format.
+    pub format: Format,
+    /// Pixels.
+    pub size: Size,
+    /// Bits a sample.
+    pub bit_depth: u8,
+    /// What decoding once more showed.
+    pub verified: Verified,
+    /// Share of pixels whose chroma was reduced to fit into sRGB.
+    pub out_of_gamut_share: f64,
+}
+
+/// `chroma` shows the content of the extent, padding cropped away.
+pub(super) fn finish(
+    profile: &Profile,
+    prepared: &Prepared,
+    chroma: &ChromaPlanes,
+    watch: &mut Stopwatch,
+) -> Result<Finished, StageError> {
+    let scan = &prepared.scan;
+    let lightness = prepared.lightness.as_ref().map_or(Lightness::Source, Lightness::Replaced);
+    let recombined = watch.time("recombine", || imaging::recombine(&scan.image, lightness, chroma));
+    let format = profile.format.of(scan.header.format);
+    let bytes = watch.time("encode", || codec::encode(&recombined.image, format, &profile.encode, &scan.carried))?;
+    let verified = watch.time("verify", || codec::verify(&bytes, &recombined.image, format))?;
+    let digest = watch.time("hash", || Digest::of(&bytes));
+    let bit_depth = if format == Format::Jpeg { 8 } else { recombined.image.bit_depth() };
+    let size = recombined.image.size();
+    Ok(Finished { bytes, digest, format, size, bit_depth, verified, out_of_gamut_share: recombined.out_of_gamut_share })
+}

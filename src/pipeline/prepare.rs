@@ -1,0 +1,181 @@
+//! From bytes to what the network needs: decode, look, denoise, route, clamp.
+
+use super::{ApplyTo, Profile, StageError, Stopwatch, Workshop};
+use crate::codec::{self, DecodedScan};
+use crate::imaging::{self, ExtentRules, ModelExtent, Plane, Size};
+use crate::routing::{self, Route, SceneScores};
+
+/// Side of the tiles in which full-size lightness is denoised, and their overlap: wider than the denoiser's receptive
+/// field, so that no seam shows. Bounds memory whatever the scan's size.
+const TILE: u32 = 1024;
+const OVERLAP: u32 = 32;
+
+/// A scan ready for the colour network: the hand-over to the inference thread.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The scan at its own size and depth, for recombination.
+    pub scan: DecodedScan,
+    /// What the scene network said.
+    pub scores: SceneScores,
+    /// What was made of it.
+    pub route: Route,
+    /// Size of the network's copy.
+    pub extent: ModelExtent,
+    /// The padded copy, sRGB-encoded grey in 0..=1.
+    pub input: Plane,
+    /// Noise σ of the copy before denoising, 8-bit code values.
+    pub noise_sigma: f32,
+    /// What was denoised.
+    pub denoised: ApplyTo,
+    /// Full-size denoised grey, only when the published lightness is to be changed.
+    pub lightness: Option<Plane>,
+}
+
+/// What preparation came to.
+#[derive(Debug)]
+pub enum Preparation {
+    /// Go on.
+    Ready(Box<Prepared>),
+    /// Leave the scan alone; words for a registrar.
+    Skip(String),
+}
+
+/// A reduced copy and what was found on it.
+struct Copy {
+    extent: ModelExtent,
+    grey: Plane,
+    sigma: f32,
+    denoised: bool,
+}
+
+pub(super) fn prepare(
+    shop: &Workshop,
+    profile: &Profile,
+    bytes: &[u8],
+    watch: &mut Stopwatch,
+) -> Result<Preparation, StageError> {
+    crate::faults::point("decode");
+    let scan = watch.time("decode", || codec::decode(bytes, &profile.limits))?;
+    let features = watch.time("features", || imaging::features(&scan.image));
+    if let Some(skip) = routing::precheck(&features, &profile.rules) {
+        return Ok(Preparation::Skip(skip.to_string()));
+    }
+    let look = copy(shop, profile, &scan, &profile.other.extent, watch)?;
+    let scores = watch.time("route", || shop.engine.scene_scores(look.grey.clone())).map_err(StageError::inference("route"))?;
+    let route = routing::route(&scores, &profile.rules);
+    let rules = &profile.scene(route.scene).extent;
+    let copy = if *rules == profile.other.extent { look } else { copy(shop, profile, &scan, rules, watch)? };
+    let input = watch.time("pad", || imaging::network_input(&copy.grey, &copy.extent));
+    let lightness = match profile.denoise.apply_to {
+        ApplyTo::Output => watch.time("denoise", || clean_lightness(shop, profile, &scan))?,
+        ApplyTo::Network | ApplyTo::Off => None,
+    };
+    let denoised = match (&lightness, copy.denoised) {
+        (Some(_), _) => ApplyTo::Output,
+        (None, true) => ApplyTo::Network,
+        (None, false) => ApplyTo::Off,
+    };
+    let Copy { extent, sigma: noise_sigma, .. } = copy;
+    Ok(Preparation::Ready(Box::new(Prepared { scan, scores, route, extent, input, noise_sigma, denoised, lightness })))
+}
+
+/// Reduces the scan for a network and cleans the copy when its noise asks for it.
+fn copy(
+    shop: &Workshop,
+    profile: &Profile,
+    scan: &DecodedScan,
+    rules: &ExtentRules,
+    watch: &mut Stopwatch,
+) -> Result<Copy, StageError> {
+    let extent = ModelExtent::clamp(scan.image.size(), rules);
+    let grey = watch.time("resize", || imaging::grey_copy(&scan.image, extent.content()));
+    let sigma = watch.time("noise", || imaging::estimate_noise(&grey));
+    let wanted = profile.denoise.apply_to != ApplyTo::Off && sigma > profile.denoise.threshold;
+    if !wanted {
+        return Ok(Copy { extent, grey, sigma, denoised: false });
+    }
+    let clean = watch.time("denoise", || shop.engine.denoise(grey, sigma)).map_err(StageError::inference("denoise"))?;
+    Ok(Copy { extent, grey: clean, sigma, denoised: true })
+}
+
+/// The full-size grey without noise, or `None` when there is too little noise to speak of.
+fn clean_lightness(shop: &Workshop, profile: &Profile, scan: &DecodedScan) -> Result<Option<Plane>, StageError> {
+    let mut grey = imaging::grey_copy(&scan.image, scan.image.size());
+    let sigma = imaging::estimate_noise(&grey);
+    if sigma <= profile.denoise.threshold {
+        return Ok(None);
+    }
+    let noisy = grey.clone();
+    let Size { width, height } = noisy.size();
+    for top in (0..height).step_by(TILE as usize) {
+        for left in (0..width).step_by(TILE as usize) {
+            let inner = Region::new(left, top, TILE, TILE, width, height);
+            let outer = inner.grown(OVERLAP, width, height);
+            let clean = shop.engine.denoise(outer.cut(&noisy), sigma).map_err(StageError::inference("denoise"))?;
+            inner.paste(&clean, &outer, &mut grey);
+        }
+    }
+    Ok(Some(grey))
+}
+
+/// A rectangle of a plane.
+#[derive(Debug, Clone, Copy)]
+struct Region {
+    left: u32,
+    top: u32,
+    right: u32,
+    bottom: u32,
+}
+
+impl Region {
+    fn new(left: u32, top: u32, width: u32, height: u32, max_width: u32, max_height: u32) -> Self {
+        Self { left, top, right: (left + width).min(max_width), bottom: (top + height).min(max_height) }
+    }
+
+    fn grown(self, by: u32, max_width: u32, max_height: u32) -> Self {
+        Self {
+            left: self.left.saturating_sub(by),
+            top: self.top.saturating_sub(by),
+            right: (self.right + by).min(max_width),
+            bottom: (self.bottom + by).min(max_height),
+        }
+    }
+
+    fn cut(&self, plane: &Plane) -> Plane {
+        let columns = self.left as usize..self.right as usize;
+        let data = (self.top..self.bottom).flat_map(|y| &plane.row(y)[columns.clone()]).copied().collect();
+        let size = Size::new(self.right - self.left, self.bottom - self.top);
+        Plane::new(size, data).expect("the rows of a region fill it")
+    }
+
+    /// Copies this region out of `from`, which shows `outer`, into `to`, which shows everything.
+    fn paste(&self, from: &Plane, outer: &Self, to: &mut Plane) {
+        let stride = to.size().width as usize;
+        let count = (self.right - self.left) as usize;
+        for y in self.top..self.bottom {
+            let source = &from.row(y - outer.top)[(self.left - outer.left) as usize..][..count];
+            to.data_mut()[y as usize * stride + self.left as usize..][..count].copy_from_slice(source);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::cast_precision_loss, reason = "small test numbers")]
+    fn tiles_cut_and_pasted_give_the_plane_back() {
+        let size = Size::new(2100, 1500);
+        let plane = Plane::new(size, (0..2100 * 1500).map(|value| value as f32).collect()).unwrap();
+        let mut rebuilt = Plane::filled(size, -1.0);
+        for top in (0..size.height).step_by(TILE as usize) {
+            for left in (0..size.width).step_by(TILE as usize) {
+                let inner = Region::new(left, top, TILE, TILE, size.width, size.height);
+                let outer = inner.grown(OVERLAP, size.width, size.height);
+                inner.paste(&outer.cut(&plane), &outer, &mut rebuilt);
+            }
+        }
+        assert_eq!(rebuilt, plane);
+    }
+}

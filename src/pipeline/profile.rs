@@ -1,0 +1,121 @@
+//! What one collection's scans are processed with: plain data, built once from the configuration.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::codec::{DecodeLimits, EncodeSettings, Format};
+use crate::imaging::ExtentRules;
+use crate::inference::Precision;
+use crate::job::{Recipe, WeightsRef};
+use crate::routing::{RoutingRules, Scene};
+
+/// How pictures of one scene are coloured.
+#[derive(Debug, Clone)]
+pub struct SceneProfile {
+    /// The colour network.
+    pub model: WeightsRef,
+    /// Size of the network's copy.
+    pub extent: ExtentRules,
+}
+
+/// What the denoiser may touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApplyTo {
+    /// Nothing.
+    Off,
+    /// The network's and the router's copy.
+    Network,
+    /// Those, and the published lightness: an opt-in, recorded as a change to the picture.
+    Output,
+}
+
+/// When and how the denoiser runs.
+#[derive(Debug, Clone)]
+pub struct DenoiseProfile {
+    /// What it may touch.
+    pub apply_to: ApplyTo,
+    /// Noise σ, in 8-bit code values, above which it runs.
+    pub threshold: f32,
+    /// The network; `None` only when off.
+    pub model: Option<WeightsRef>,
+}
+
+/// The derivative's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// The source's own.
+    Source,
+    /// Always this one.
+    Fixed(Format),
+}
+
+impl OutputFormat {
+    /// The format for a scan of format `source`.
+    pub const fn of(self, source: Format) -> Format {
+        match self {
+            Self::Source => source,
+            Self::Fixed(format) => format,
+        }
+    }
+}
+
+/// What a record says of a model beside its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFacts {
+    /// Architecture.
+    pub architecture: String,
+    /// Licence.
+    pub licence: String,
+    /// Origin.
+    pub source: String,
+}
+
+/// Everything a scan of one collection is processed with.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// Collection.
+    pub collection: String,
+    /// Where scans come from.
+    pub ingest_root: PathBuf,
+    /// Where derivatives go.
+    pub output_root: PathBuf,
+    /// What decides the pixels.
+    pub recipe: Recipe,
+    /// Bounds on what is decoded.
+    pub limits: DecodeLimits,
+    /// Bound on what is read, bytes.
+    pub max_file_bytes: u64,
+    /// Thresholds and override of routing.
+    pub rules: RoutingRules,
+    /// Portraits.
+    pub portrait: SceneProfile,
+    /// Buildings and streets.
+    pub architecture: SceneProfile,
+    /// Everything else.
+    pub other: SceneProfile,
+    /// The scene network.
+    pub router: WeightsRef,
+    /// Noise.
+    pub denoise: DenoiseProfile,
+    /// Precision asked for.
+    pub precision: Precision,
+    /// Format of derivatives.
+    pub format: OutputFormat,
+    /// Encoder settings.
+    pub encode: EncodeSettings,
+    /// Room that stays free on the output volume, bytes.
+    pub min_free_bytes: u64,
+    /// Facts of the models named above, by id.
+    pub models: BTreeMap<String, ModelFacts>,
+}
+
+impl Profile {
+    /// How pictures of `scene` are coloured.
+    pub const fn scene(&self, scene: Scene) -> &SceneProfile {
+        match scene {
+            Scene::Portrait => &self.portrait,
+            Scene::Architecture => &self.architecture,
+            Scene::Other => &self.other,
+        }
+    }
+}

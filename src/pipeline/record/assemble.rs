@@ -1,0 +1,195 @@
+//! The record's fields, one after the other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::super::attempt::{ScanFile, channels_word};
+use super::super::{ApplyTo, Finished, Prepared, Profile};
+use crate::inference::{DeviceReport, Numerics, PrecisionFacts};
+use crate::job::WeightsRef;
+use crate::provenance::{
+    DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, ModelRecord, NumericsRecord, PathRecord,
+    PrecisionRecord, RecipeRecord, Record, RouteRecord, ScoresRecord, SoftwareRecord, SourceRecord, WeightsRecord,
+};
+
+/// What the stages know.
+pub(in crate::pipeline) struct Facts<'a> {
+    pub(in crate::pipeline) scan: &'a ScanFile<'a>,
+    pub(in crate::pipeline) profile: &'a Profile,
+    pub(in crate::pipeline) prepared: &'a Prepared,
+    pub(in crate::pipeline) numerics: &'a Numerics,
+    pub(in crate::pipeline) precision: &'a PrecisionFacts,
+    pub(in crate::pipeline) device: &'a DeviceReport,
+    pub(in crate::pipeline) relative: &'a Path,
+}
+
+/// The record of one derivative.
+pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timings_ms: BTreeMap<String, f64>) -> Record {
+    let (schema, digital_source_type) = Record::constants();
+    Record {
+        schema,
+        digital_source_type,
+        job: facts.scan.job.clone(),
+        source: source(facts),
+        derivative: derivative(facts, finished),
+        route: route(facts),
+        denoise: denoise(facts),
+        extent: extent(facts.prepared),
+        model: model(facts),
+        precision: precision(facts.precision),
+        device: device(facts),
+        numerics: numerics(facts.numerics, finished.out_of_gamut_share),
+        recipe: recipe(facts.profile),
+        software: SoftwareRecord::this(),
+        timings_ms,
+        absent: BTreeMap::new(),
+    }
+    .explain_absent(why_absent)
+}
+
+fn source(facts: &Facts<'_>) -> SourceRecord {
+    let header = &facts.prepared.scan.header;
+    SourceRecord {
+        root: facts.scan.root.map(|root| root.to_string_lossy().into_owned()),
+        path: PathRecord::from(facts.scan.relative),
+        bytes: facts.scan.bytes.len() as u64,
+        sha256: facts.scan.digest,
+        format: header.format.to_string(),
+        width: header.size.width,
+        height: header.size.height,
+        bit_depth: header.bit_depth,
+        channels: channels_word(header.channels).to_owned(),
+        orientation: facts.prepared.scan.orientation,
+    }
+}
+
+fn derivative(facts: &Facts<'_>, finished: &Finished) -> DerivativeRecord {
+    DerivativeRecord {
+        path: PathRecord::from(facts.relative),
+        bytes: finished.bytes.len() as u64,
+        sha256: finished.digest,
+        format: finished.format.to_string(),
+        width: finished.size.width,
+        height: finished.size.height,
+        bit_depth: finished.bit_depth,
+        lightness_max_difference: finished.verified.max,
+        lightness_mean_difference: finished.verified.mean,
+    }
+}
+
+fn weights(model: &WeightsRef) -> WeightsRecord {
+    WeightsRecord { id: model.id.clone(), sha256: model.sha256 }
+}
+
+fn route(facts: &Facts<'_>) -> RouteRecord {
+    let Facts { prepared, profile, .. } = facts;
+    let scores = &prepared.scores;
+    RouteRecord {
+        scene: prepared.route.scene.to_string(),
+        scores: ScoresRecord { portrait: scores.portrait, architecture: scores.architecture, other: scores.other },
+        reason: prepared.route.reason.clone(),
+        scene_override: prepared.route.overridden.then(|| prepared.route.scene.to_string()),
+        router: weights(&profile.router),
+    }
+}
+
+fn denoise(facts: &Facts<'_>) -> DenoiseRecord {
+    let Facts { prepared, profile, .. } = facts;
+    let applied_to = match prepared.denoised {
+        ApplyTo::Off => "none",
+        ApplyTo::Network => "network",
+        ApplyTo::Output => "output",
+    };
+    let ran = prepared.denoised != ApplyTo::Off;
+    DenoiseRecord {
+        noise_sigma: prepared.noise_sigma,
+        threshold: profile.denoise.threshold,
+        applied_to: applied_to.to_owned(),
+        model: profile.denoise.model.as_ref().filter(|_| ran).map(weights),
+    }
+}
+
+fn extent(prepared: &Prepared) -> ExtentRecord {
+    let (size, content) = (prepared.extent.size(), prepared.extent.content());
+    ExtentRecord {
+        width: size.width,
+        height: size.height,
+        content_width: content.width,
+        content_height: content.height,
+        rule: prepared.extent.rule().to_string(),
+    }
+}
+
+fn model(facts: &Facts<'_>) -> ModelRecord {
+    let model = &facts.profile.scene(facts.prepared.route.scene).model;
+    let known = facts.profile.models.get(&model.id);
+    let known = known.expect("a profile names the facts of every model it uses");
+    ModelRecord {
+        id: model.id.clone(),
+        sha256: model.sha256,
+        architecture: known.architecture.clone(),
+        licence: known.licence.clone(),
+        source: known.source.clone(),
+    }
+}
+
+fn precision(facts: &PrecisionFacts) -> PrecisionRecord {
+    let fallback = |fallback: &crate::inference::Fallback| FallbackRecord {
+        from: fallback.from.to_string(),
+        to: fallback.to.to_string(),
+        reason: fallback.reason.clone(),
+    };
+    PrecisionRecord {
+        requested: facts.requested.to_string(),
+        observed: facts.observed.to_string(),
+        reason: facts.reason.clone(),
+        fp32_islands: facts.fp32_islands.clone(),
+        fallback: facts.fallback.as_ref().map(fallback),
+    }
+}
+
+fn device(facts: &Facts<'_>) -> DeviceRecord {
+    let device = facts.device;
+    DeviceRecord {
+        // What the colour network's own session reports, not what the engine was asked for.
+        provider: facts.precision.provider.to_string(),
+        reason: device.reason.clone(),
+        name: device.name.clone(),
+        driver: device.driver.clone(),
+        runtime_version: device.runtime_version.clone(),
+        cuda: device.cuda.clone(),
+        cudnn: device.cudnn.clone(),
+    }
+}
+
+fn numerics(found: &Numerics, out_of_gamut_share: f64) -> NumericsRecord {
+    NumericsRecord {
+        non_finite: found.non_finite,
+        ab_min: found.ab_min,
+        ab_max: found.ab_max,
+        chroma_mean: found.chroma_mean,
+        chroma_p99: found.chroma_p99,
+        out_of_gamut_share,
+    }
+}
+
+fn recipe(profile: &Profile) -> RecipeRecord {
+    let facts = serde_json::from_str(profile.recipe.canonical()).expect("the canonical text is a JSON object");
+    RecipeRecord { sha256: profile.recipe.digest(), facts }
+}
+
+/// Why a field of the record has no value.
+fn why_absent(path: &str) -> &'static str {
+    match path {
+        "job.id" | "job.claim" | "job.collection" | "source.root" => "made without a ledger",
+        "route.override" => "no scene was fixed by the collection",
+        "denoise.model" => "no denoising was applied",
+        "precision.reason" => "observed as requested",
+        "precision.fallback" => "the first run was accepted",
+        "device.reason" => "the provider was named in the configuration",
+        "device.driver" | "device.cuda" | "device.cudnn" => "the CPU provider uses none, or the library does not say",
+        "device.name" | "device.runtime_version" => "the machine does not say",
+        "software.commit" => "built outside a checkout",
+        _ => "not known",
+    }
+}

@@ -1,0 +1,376 @@
+//! The provenance record as data, and its JSON form.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+
+/// Name and version of the record's schema.
+pub const SCHEMA: &str = "autochrome-provenance/1";
+
+/// IPTC Digital Source Type: colour invented by a trained model on top of a captured picture. The conservative label;
+/// `algorithmicallyEnhanced` would under-disclose (IPTC NewsCodes, digitalsourcetype, 2024-09-17).
+const DIGITAL_SOURCE_TYPE: &str = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia";
+
+/// Everything an auditor may ask of one derivative.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// IPTC Digital Source Type of the derivative.
+    pub digital_source_type: String,
+    /// The job; its id is null for `colorize`, which keeps no ledger.
+    pub job: JobRecord,
+    /// The scan.
+    pub source: SourceRecord,
+    /// What was made of it.
+    pub derivative: DerivativeRecord,
+    /// What kind of picture it was taken for.
+    pub route: RouteRecord,
+    /// Noise found and what was done about it.
+    pub denoise: DenoiseRecord,
+    /// Size of the network's copy.
+    pub extent: ExtentRecord,
+    /// The colour network.
+    pub model: ModelRecord,
+    /// Precision asked for and observed.
+    pub precision: PrecisionRecord,
+    /// Where it ran.
+    pub device: DeviceRecord,
+    /// What the network's output looked like.
+    pub numerics: NumericsRecord,
+    /// Everything that decided the pixels.
+    pub recipe: RecipeRecord,
+    /// The program.
+    pub software: SoftwareRecord,
+    /// Duration of each stage, milliseconds.
+    pub timings_ms: BTreeMap<String, f64>,
+    /// For every null above: its path and why it is null.
+    #[serde(default)]
+    pub absent: BTreeMap<String, String>,
+}
+
+/// A file's place. Names on disk are bytes: where they are not UTF-8, `path` is for reading and `path_hex` is the truth.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathRecord {
+    /// The path as text, with U+FFFD for what is not UTF-8.
+    pub path: String,
+    /// Its bytes in hexadecimal, given only when `path` lost some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_hex: Option<String>,
+}
+
+impl From<&Path> for PathRecord {
+    fn from(path: &Path) -> Self {
+        use std::os::unix::ffi::OsStrExt as _;
+        let hex = |byte: &u8| format!("{byte:02x}");
+        let path_hex = path.to_str().is_none().then(|| path.as_os_str().as_bytes().iter().map(hex).collect());
+        Self { path: path.to_string_lossy().into_owned(), path_hex }
+    }
+}
+
+/// Which job made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// Job id in the ledger.
+    pub id: Option<i64>,
+    /// Number of the claim that made it.
+    pub claim: Option<i64>,
+    /// Failures charged before.
+    pub failures: u32,
+    /// Collection.
+    pub collection: Option<String>,
+}
+
+/// The scan, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// The ingest root.
+    pub root: Option<String>,
+    /// Path below it.
+    #[serde(flatten)]
+    pub path: PathRecord,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// SHA-256 of exactly the bytes that were decoded.
+    pub sha256: Digest,
+    /// `jpeg`, `png` or `tiff`.
+    pub format: String,
+    /// Pixels, as stored.
+    pub width: u32,
+    /// Pixels, as stored.
+    pub height: u32,
+    /// Bits a sample.
+    pub bit_depth: u8,
+    /// `grey`, `grey+alpha`, `rgb` or `rgba`.
+    pub channels: String,
+    /// EXIF orientation found, 1..=8; applied once.
+    #[serde(default)]
+    pub orientation: u8,
+}
+
+/// The derivative.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DerivativeRecord {
+    /// Path below the output root.
+    #[serde(flatten)]
+    pub path: PathRecord,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: Digest,
+    /// `jpeg`, `png` or `tiff`.
+    pub format: String,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Bits a sample.
+    pub bit_depth: u8,
+    /// Largest and mean |ΔL*| between the picture that was encoded and the file decoded once more.
+    #[serde(default)]
+    pub lightness_max_difference: f32,
+    /// See above.
+    #[serde(default)]
+    pub lightness_mean_difference: f32,
+}
+
+/// A weights file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightsRecord {
+    /// Catalogue id.
+    pub id: String,
+    /// SHA-256 of the file.
+    pub sha256: Digest,
+}
+
+/// Scores of the scene network, summing to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScoresRecord {
+    /// Portrait.
+    pub portrait: f32,
+    /// Buildings and streets.
+    pub architecture: f32,
+    /// Everything else.
+    pub other: f32,
+}
+
+/// The route and its reason.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouteRecord {
+    /// `portrait`, `architecture` or `other`.
+    pub scene: String,
+    /// What the scene network said.
+    pub scores: ScoresRecord,
+    /// Why, in words.
+    pub reason: String,
+    /// The scene the collection or the operator fixed.
+    #[serde(rename = "override")]
+    pub scene_override: Option<String>,
+    /// The scene network.
+    pub router: WeightsRecord,
+}
+
+/// Noise and what was done about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DenoiseRecord {
+    /// Noise σ at the network's size, 8-bit code values.
+    pub noise_sigma: f32,
+    /// σ above which the denoiser runs.
+    pub threshold: f32,
+    /// What was denoised: `none`, `network` (its copy only) or `output` (the published lightness as well).
+    pub applied_to: String,
+    /// The denoising network, when it ran.
+    pub model: Option<WeightsRecord>,
+}
+
+/// Size of the network's copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtentRecord {
+    /// Pixels with padding, a multiple of 32.
+    pub width: u32,
+    /// Pixels with padding, a multiple of 32.
+    pub height: u32,
+    /// Pixels of the picture itself.
+    pub content_width: u32,
+    /// Pixels of the picture itself.
+    pub content_height: u32,
+    /// The rule that decided, in words.
+    pub rule: String,
+}
+
+/// The colour network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// Catalogue id.
+    pub id: String,
+    /// SHA-256 of the weights file.
+    pub sha256: Digest,
+    /// Architecture.
+    pub architecture: String,
+    /// Licence.
+    pub licence: String,
+    /// Where the weights come from.
+    pub source: String,
+}
+
+/// A re-run in another precision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FallbackRecord {
+    /// From.
+    pub from: String,
+    /// To.
+    pub to: String,
+    /// Why, with the numbers seen.
+    pub reason: String,
+}
+
+/// Precision asked for, and what the loaded session reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrecisionRecord {
+    /// `fp16` or `fp32`.
+    pub requested: String,
+    /// `fp16` or `fp32`, read back from the session.
+    pub observed: String,
+    /// Why observed differs from requested.
+    pub reason: Option<String>,
+    /// Kinds of blocks that compute in FP32 inside an FP16 network.
+    pub fp32_islands: Vec<String>,
+    /// The re-run, if there was one.
+    pub fallback: Option<FallbackRecord>,
+}
+
+/// Where it ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// `cuda` or `cpu`, read back from the session.
+    pub provider: String,
+    /// Why this provider, when it was not named in the configuration.
+    pub reason: Option<String>,
+    /// The device's own name.
+    pub name: Option<String>,
+    /// Driver version.
+    pub driver: Option<String>,
+    /// ONNX Runtime version.
+    pub runtime_version: Option<String>,
+    /// CUDA version.
+    pub cuda: Option<String>,
+    /// cuDNN version.
+    pub cudnn: Option<String>,
+}
+
+/// What the network's output looked like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NumericsRecord {
+    /// Values that are not finite.
+    pub non_finite: u64,
+    /// Smallest a* or b*.
+    pub ab_min: f32,
+    /// Largest a* or b*.
+    pub ab_max: f32,
+    /// Mean chroma, √(a*² + b*²).
+    pub chroma_mean: f32,
+    /// 99th percentile of chroma.
+    pub chroma_p99: f32,
+    /// Share of pixels whose chroma was reduced to fit into sRGB at their lightness.
+    pub out_of_gamut_share: f64,
+}
+
+/// Everything that decided the pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecipeRecord {
+    /// SHA-256 of the canonical text.
+    pub sha256: Digest,
+    /// The canonical text, parsed.
+    #[serde(flatten)]
+    pub facts: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoftwareRecord {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The commit it was built from, where known.
+    pub commit: Option<String>,
+}
+
+impl SoftwareRecord {
+    /// This build.
+    pub fn this() -> Self {
+        Self {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("AUTOCHROME_COMMIT").filter(|commit| !commit.is_empty()).map(str::to_owned),
+        }
+    }
+}
+
+impl Record {
+    /// The schema and source-type fields, which are the same in every record.
+    pub fn constants() -> (String, String) {
+        (SCHEMA.to_owned(), DIGITAL_SOURCE_TYPE.to_owned())
+    }
+
+    /// Notes for every null why it is null. `why` gives the reason of a path such as `device.cudnn`.
+    #[must_use]
+    pub fn explain_absent(mut self, why: impl Fn(&str) -> &'static str) -> Self {
+        let value = serde_json::to_value(&self).expect("a record always serialises");
+        let mut paths = Vec::new();
+        collect_nulls(&value, "", &mut paths);
+        self.absent = paths.into_iter().map(|path| (path.clone(), why(&path).to_owned())).collect();
+        self
+    }
+
+    /// The sidecar's bytes: JSON for people, two spaces of indentation, a final newline.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a record always serialises") + "\n"
+    }
+
+    /// Reads a sidecar back.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+fn collect_nulls(value: &serde_json::Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Null => found.push(path.to_owned()),
+        serde_json::Value::Object(fields) => {
+            for (key, field) in fields {
+                let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                // The recipe says with its own nulls what was not asked for.
+                if below != "recipe" {
+                    collect_nulls(field, &below, found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    #[test]
+    fn a_name_that_is_not_text_is_recorded_byte_for_byte() {
+        let record = PathRecord::from(Path::new(OsStr::from_bytes(b"gla\xDFplatte.tif")));
+        assert_eq!(record.path_hex.as_deref(), Some("676c61df706c617474652e746966"));
+        assert_eq!(PathRecord::from(Path::new("plate\n12.tif")).path_hex, None);
+    }
+
+    #[test]
+    fn nulls_are_found_at_every_depth() {
+        let value = serde_json::json!({ "a": null, "b": { "c": null, "d": 1 }, "recipe": { "x": null } });
+        let mut found = Vec::new();
+        collect_nulls(&value, "", &mut found);
+        assert_eq!(found, ["a", "b.c"]);
+    }
+}
