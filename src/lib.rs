@@ -17,8 +17,13 @@
 //!
 //! `ARCHITECTURE.md` has the walk of one scan and the walls between the rooms.
 
+pub mod cli;
 pub mod codec;
+pub mod commands;
+pub mod config;
+pub mod daemon;
 pub mod digest;
+mod failure;
 pub mod faults;
 pub mod imaging;
 pub mod inference;
@@ -29,3 +34,4 @@ pub mod provenance;
 pub mod publish;
 pub mod routing;
 pub mod store;
+pub mod telemetry;

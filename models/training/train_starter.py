@@ -229,7 +229,6 @@ def main() -> None:
     ap.add_argument("--backend", default="inductor", help="of torch.compile; 'none' to run eagerly")
     ap.add_argument("--small", action="store_true", help="tiny batches, to try the script out")
     ap.add_argument("--warm", type=int, help="only compile for this size, into the compiler's cache, and stop")
-    ap.add_argument("--wait", action="store_true", help="wait for PREPARED/ready, and for other sizes' --warm runs")
     args = ap.parse_args()
 
     torch.manual_seed(args.seed)
@@ -291,18 +290,17 @@ def main() -> None:
 
     if args.warm is not None:
         warm(args.warm)
-        (args.out / f"warm-{args.warm}").write_text("")
         return
     say(f"{sum(p.numel() for p in net.parameters()):,} parameters")
-    warm(192)
-    while args.wait and not (args.prepared / "ready").exists():
-        time.sleep(0.5)
+    for size in sizes:
+        warm(size)
     pictures = Pictures(args.prepared, device, args.seed)
     say(f"{len(pictures.rows)} pictures, {len(pictures.large)} of high resolution")
 
     average = Average(net)
     chooser = np.random.default_rng(args.seed)
-    usable = {192}
+    names = sorted(sizes)
+    share = np.array([sizes[s][1] for s in names])
     seen = skipped = step = 0
     began = time.time()
     saved = told = 0.0
@@ -313,15 +311,7 @@ def main() -> None:
         p = elapsed / (args.minutes * 60)
         if p >= 1:
             break
-        if len(usable) < len(sizes) and p > 0.04:
-            for s in sizes:
-                if s not in usable and (not args.wait or p > 0.3 or (args.out / f"warm-{s}").exists()):
-                    usable.add(s)
-                    at = time.time()
-                    step_of[s](torch.rand(sizes[s][0], 3, s, s, device=device))[0].backward()
-                    trainee.zero_grad(set_to_none=True)
-                    say(f"size {s} joins after {elapsed:.0f} s ({time.time() - at:.0f} s to load)")
-        # Cosine by the clock, linear warm-up by steps; the large sizes end a little stronger than they begin.
+        # Cosine by the clock, linear warm-up by steps.
         lr = args.lr * min(1.0, (step + 1) / 300) * (0.5 + 0.5 * math.cos(math.pi * p)) + 1e-6
         for g in opt.param_groups:
             g["lr"] = lr
@@ -329,9 +319,7 @@ def main() -> None:
         w_feature.fill_(0.1 + 0.4 * fade)
         w_class.fill_(0.01 + 0.04 * fade)
         blend.fill_(min(max((p - 0.5) / 0.25, 0.0), 1.0))
-        names = sorted(usable)
-        share = np.array([sizes[s][1] for s in names])
-        size = int(chooser.choice(names, p=share / share.sum()))
+        size = int(chooser.choice(names, p=share))
         loss, colour = step_of[size](pictures.batch(size, sizes[size][0]))
         loss.backward()
         norm = torch.nn.utils.get_total_norm([q.grad for q in params if q.grad is not None])

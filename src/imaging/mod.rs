@@ -2,6 +2,20 @@
 //!
 //! Knows nothing of files, containers, models or colour profiles. Samples are sRGB-encoded (IEC 61966-2-1) throughout.
 
+mod extent;
+mod features;
 pub mod image;
+pub mod lab;
+pub mod metrics;
+mod noise;
+mod recombine;
+mod resample;
+mod tensor;
 
+pub use extent::{ExtentRule, ExtentRules, ModelExtent};
+pub use features::{Features, features};
 pub use image::{Channels, ChromaPlanes, Plane, Samples, ScanImage, Size};
+pub use noise::estimate_noise;
+pub use recombine::{Lightness, Recombined, recombine};
+pub use resample::{grey_copy, thumbnail};
+pub use tensor::{crop_chroma, network_input};

@@ -10,7 +10,7 @@ use crate::codec::{self, Channels, ScanHeader};
 use crate::digest::Digest;
 use crate::imaging;
 use crate::inference::{ColorizeRequest, Engine};
-use crate::ingest::{self, FixityError, RootIdentity};
+use crate::ingest::{self, RootIdentity};
 use crate::job::Disposition;
 use crate::provenance::{JobRecord, Record};
 use crate::publish::{self, Existing, Publication};
@@ -34,6 +34,13 @@ pub struct Workplace {
     pub identities: Mutex<BTreeMap<String, RootIdentity>>,
     /// Memory shared by all workers.
     pub budget: MemoryBudget,
+}
+
+impl Workplace {
+    /// A workplace whose workers share `memory_mib`; what the roots are is learnt when they are seen online.
+    pub fn new(shop: Workshop, profiles: BTreeMap<String, Profile>, memory_mib: u64) -> Self {
+        Self { shop, profiles, identities: Mutex::default(), budget: MemoryBudget::new(memory_mib) }
+    }
 }
 
 /// How an attempt that did not fail ended.

@@ -24,6 +24,7 @@ mod worker;
 
 pub use attempt::{Attempt, Outcome, ScanFile, Workplace, Workshop, make};
 pub use budget::MemoryBudget;
+pub(crate) use failure::OFFLINE;
 pub use failure::{Recovery, StageError};
 pub use finish::Finished;
 pub use gate::Gate;

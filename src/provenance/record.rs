@@ -112,7 +112,7 @@ pub struct SourceRecord {
 }
 
 /// The derivative.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DerivativeRecord {
     /// Path below the output root.
     #[serde(flatten)]

@@ -1,0 +1,3 @@
+//! stub
+/// Starts logging to standard error.
+pub fn start(_json: bool) { todo!() }
