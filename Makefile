@@ -1,0 +1,37 @@
+# Two commands do everything: `make demo` and `make test`. Both need Rust and Python 3 with pip, and nothing else.
+
+CARGO    ?= cargo
+# Records of this build name the commit they were made by.
+DEMO     := target/release/autochrome --config config/demo.toml
+
+.PHONY: demo test lint bench clean-demo
+
+## Colour the sample photographs and print where to look.
+demo:
+	$(CARGO) build --release --locked
+	target/release/autochrome setup
+	mkdir -p demo
+	$(DEMO) once
+	@echo
+	@$(DEMO) sheet --output demo/contact-sheet.html
+
+## Everything: unit, integration and golden tests, on the real binary with the real runtime.
+test:
+	$(CARGO) build --locked --features faults
+	target/debug/autochrome setup
+	$(CARGO) test --locked --features faults
+
+## What continuous integration checks before the tests.
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets --features faults -- --deny warnings
+
+## Speed of the parts (criterion) and of the whole line (`autochrome bench`).
+bench:
+	$(CARGO) bench --locked
+	$(CARGO) build --release --locked
+	target/release/autochrome --config config/demo.toml bench
+
+## Forget the demonstration's derivatives and ledger.
+clean-demo:
+	rm -rf demo
