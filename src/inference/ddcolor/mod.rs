@@ -27,6 +27,9 @@ mod schema;
 mod tail;
 mod unet;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 pub use architecture::Architecture;
