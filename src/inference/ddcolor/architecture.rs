@@ -79,6 +79,7 @@ impl Architecture {
             return Some(format!("a layer of width {width}, outside 1 to {WIDEST}"));
         }
         // Heads share the width, and the position code has sines and cosines for two axes.
-        (self.hidden % HEADS != 0).then(|| format!("a colour decoder of width {}, not a multiple of {HEADS}", self.hidden))
+        (!self.hidden.is_multiple_of(HEADS))
+            .then(|| format!("a colour decoder of width {}, not a multiple of {HEADS}", self.hidden))
     }
 }

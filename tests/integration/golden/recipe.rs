@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 /// Keys with shapes, as in the official state dict.
-pub type Shapes = BTreeMap<String, Vec<usize>>;
+pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// A whole safetensors file of F32 tensors (counters are I64) with these keys and shapes.
-pub fn checkpoint(shapes: &Shapes) -> Vec<u8> {
+pub(super) fn checkpoint(shapes: &Shapes) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     let mut end = 0;
     for (name, shape) in shapes {
@@ -34,7 +34,7 @@ pub fn checkpoint(shapes: &Shapes) -> Vec<u8> {
 }
 
 /// A grey test picture in 0..=1, one plane: smooth waves and a little noise.
-pub fn picture(height: usize, width: usize) -> Vec<f32> {
+pub(super) fn picture(height: usize, width: usize) -> Vec<f32> {
     let noise = random("image");
     let at = |y: f64, x: f64, noise: f64| {
         0.5 + 0.2 * (x / 17.0).sin() * (y / 23.0).cos() + 0.15 * ((x + 2.0 * y) / 41.0).sin() + 0.05 * noise
