@@ -4,6 +4,8 @@
 mod bad_input;
 /// Commands that only look or decide.
 mod commands;
+/// Our DDColor graph against the official network's arrays.
+mod golden;
 /// From a folder of scans to derivatives with records.
 mod happy;
 /// kill -9, signals, full volumes: every scan ends exactly once.

@@ -1,20 +1,130 @@
-//! The DDColor network: weights in, ONNX graph out.
+//! The DDColor network (Kang et al., ICCV 2023, arXiv 2212.11613): a weights file in, an ONNX graph out.
+//!
+//! The weights are data pinned by their digest; the graph is this code. One statement of the network serves every
+//! size of it, from the bundled starter to the official Large, in either precision, for any extent:
+//!
+//! | file | says |
+//! |---|---|
+//! | `checkpoint`, `schema`, `architecture` | which tensors a file must hold, and that it does |
+//! | `fold` | how constants disappear into their neighbours |
+//! | `encoder`, `unet`, `color_decoder`, `tail` | the network, each part from its weights to its nodes |
+//! | `precision` | what stays FP32 in an FP16 graph, and why |
+//! | `graph`, `onnx` | operators, and the file format |
+//!
+//! Only standard operators with static shapes are used, in the plainest order that is exact. Sessions, providers and
+//! the runs themselves are the engine's.
+
+mod architecture;
+mod checkpoint;
+mod color_decoder;
+mod encoder;
+mod error;
+mod fold;
+mod graph;
+mod onnx;
+mod precision;
+mod schema;
+mod tail;
+mod unet;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub use architecture::Architecture;
+pub use error::{CheckpointError, Problem, Problems};
+pub use precision::FP32_ISLANDS;
+
 use super::Precision;
 use crate::imaging::Size;
-/// Blocks that compute in FP32 inside an FP16 graph.
-pub const FP32_ISLANDS: &[&str] = &[];
+use architecture::RGB;
+use checkpoint::Checkpoint;
+use color_decoder::ColorDecoder;
+use encoder::Encoder;
+use graph::Graph;
+use precision::Element;
+use tail::Tail;
+use unet::Unet;
+
+/// What a graph gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outputs {
+    /// `ab`: f32 [1, 2, H, W], CIE a* and b* in Lab units, not bounded.
+    Ab,
+    /// `ab`, and `color_embed`: f32 [1, queries, channels], what the colour decoder made of each query. For tests and
+    /// for hunting a difference.
+    AbAndColorEmbed,
+}
+
 /// A checkpoint read, checked and folded.
-#[derive(Debug)]
-pub struct Weights {}
-/// Checkpoint errors.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckpointError { /// stub
-    #[error("stub")] Stub }
+pub struct Weights {
+    architecture: Architecture,
+    parameters: u64,
+    encoder: Encoder,
+    unet: Unet,
+    color_decoder: ColorDecoder,
+    tail: Tail,
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Weights")
+            .field("architecture", &self.architecture)
+            .field("parameters", &self.parameters)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Weights {
-    /// Reads a safetensors file: shapes decide the widths, depths, queries and layers; every key must be known and every
-    /// needed key present.
-    pub fn read(_bytes: &[u8]) -> Result<Self, CheckpointError> { todo!() }
-    /// The ONNX model of a picture of `size` (multiples of 32): input `rgb` f32 [1,3,H,W] in 0..=1, output `ab` f32
-    /// [1,2,H,W] in Lab units, whatever the precision inside.
-    pub fn graph(&self, _size: Size, _precision: Precision) -> Vec<u8> { todo!() }
+    /// Reads a safetensors file of F32, F16 or BF16 tensors under the official names, spectral norms folded or not.
+    /// Shapes decide widths, depths, queries and layers. Every key must be known and every needed key present.
+    ///
+    /// # Errors
+    /// A file that is damaged, lacks or adds tensors, or holds numbers that are not finite: see [`CheckpointError`].
+    pub fn read(bytes: &[u8]) -> Result<Self, CheckpointError> {
+        let checkpoint = Checkpoint::open(bytes)?;
+        Ok(Self {
+            architecture: checkpoint.architecture().clone(),
+            parameters: checkpoint.parameters(),
+            encoder: Encoder::read(&checkpoint)?,
+            unet: Unet::read(&checkpoint)?,
+            color_decoder: ColorDecoder::read(&checkpoint)?,
+            tail: Tail::read(&checkpoint)?,
+        })
+    }
+
+    /// The sizes of the network.
+    pub const fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Learned numbers of the network; running statistics do not count.
+    pub const fn parameters(&self) -> u64 {
+        self.parameters
+    }
+
+    /// The ONNX model of a picture of `size` (multiples of 32): input `rgb` f32 [1, 3, H, W] in 0..=1, output `ab` f32
+    /// [1, 2, H, W] in Lab units, whatever the precision inside.
+    pub fn graph(&self, size: Size, precision: Precision) -> Vec<u8> {
+        self.graph_with(size, precision, Outputs::Ab)
+    }
+
+    /// As [`Weights::graph`], with a choice of outputs.
+    pub fn graph_with(&self, size: Size, precision: Precision, outputs: Outputs) -> Vec<u8> {
+        debug_assert!(size.width.is_multiple_of(32) && size.height.is_multiple_of(32), "{size} is not an extent");
+        let mut graph = Graph::new(Element::body(precision));
+        graph.enter("input");
+        let rgb = graph.input("rgb", &[1, RGB, size.height as usize, size.width as usize]);
+        let features = self.encoder.emit(&mut graph, &rgb);
+        let scales = self.unet.emit(&mut graph, &features);
+        let embedding = self.color_decoder.emit(&mut graph, &scales);
+        let ab = self.tail.emit(&mut graph, &scales[2], &embedding, &rgb);
+        let mut values = vec![("ab", ab)];
+        if outputs == Outputs::AbAndColorEmbed {
+            let [queries, channels] = [embedding.shape[0], embedding.shape[1]];
+            values.push(("color_embed", graph.reshape(&embedding, &[1, queries, channels])));
+        }
+        graph.finish(&values, &[("architecture", self.architecture.to_string())])
+    }
 }

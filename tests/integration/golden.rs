@@ -1,0 +1,120 @@
+//! Our graph on ONNX Runtime's CPU provider against arrays that the official PyTorch network computed
+//! (piddnad/DDColor at 2adb63f, FP32) with the synthetic checkpoints of `recipe`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use autochrome::imaging::Size;
+use autochrome::inference::Precision;
+use autochrome::inference::ddcolor::{Outputs, Weights};
+use ort::environment::Environment;
+use ort::session::{Session, builder::GraphOptimizationLevel};
+use ort::value::Tensor;
+
+/// The checkpoints and the picture behind the arrays.
+mod recipe;
+
+/// Largest difference from the official output that is still rounding; a mistake is above 1e-3.
+const ROUNDING: f32 = 1e-3;
+
+#[test]
+fn the_tiny_network_computes_what_the_official_one_does() {
+    agrees_with_the_official_network("tiny");
+}
+
+#[test]
+fn the_large_network_computes_what_the_official_one_does() {
+    agrees_with_the_official_network("large");
+}
+
+#[test]
+fn an_fp16_graph_stays_close_to_fp32_at_another_extent() {
+    let weights = Weights::read(&recipe::checkpoint(&shapes("tiny"))).unwrap();
+    let size = Size::new(96, 64);
+    let [full, half] = [Precision::Fp32, Precision::Fp16].map(|precision| run(&weights.graph(size, precision), size));
+    let (full, half) = (&full["ab"], &half["ab"]);
+    let (largest, mean) = differences(half, full);
+    println!("FP16 against FP32: largest {largest:.2e}, mean {mean:.2e}, deviation {:.3}", deviation(full));
+    // In Lab units. One step of 8-bit sRGB is about 0.3; the output's deviation is about 0.5 here.
+    assert!(largest < 0.02 && mean < 0.003, "largest {largest}, mean {mean}");
+    assert!(largest > 0.0, "an FP16 graph rounds its weights");
+}
+
+fn agrees_with_the_official_network(name: &str) {
+    // The file goes before the graph is built, the weights before the session is: one copy fewer of each.
+    let weights = Weights::read(&recipe::checkpoint(&shapes(name))).unwrap();
+    let size = Size::new(320, 256);
+    let graph = weights.graph_with(size, Precision::Fp32, Outputs::AbAndColorEmbed);
+    drop(weights);
+    let outputs = run(&graph, size);
+    for output in ["color_embed", "ab"] {
+        let (shape, want) = npy(&fixture(&format!("{name}_256x320_{output}.npy")));
+        let got = &outputs[output];
+        assert_eq!(got.len(), want.len(), "{output} is {shape:?}");
+        let (largest, mean) = differences(got, &want);
+        println!("{name} {output}: largest difference {largest:.2e}, mean {mean:.2e}, deviation {:.3}", deviation(&want));
+        assert!(largest < ROUNDING, "{name} {output} differs by {largest}");
+    }
+}
+
+/// Runs a graph on the test picture; the outputs by name.
+fn run(graph: &[u8], size: Size) -> BTreeMap<String, Vec<f32>> {
+    let (height, width) = (size.height as usize, size.width as usize);
+    let rgb = recipe::picture(height, width).repeat(3);
+    let mut session = session(graph);
+    let input = Tensor::from_array(([1, 3, height, width], rgb)).unwrap();
+    let outputs = session.run(ort::inputs!["rgb" => input]).unwrap();
+    outputs.iter().map(|(name, value)| (name.to_owned(), value.try_extract_tensor::<f32>().unwrap().1.to_vec())).collect()
+}
+
+fn session(graph: &[u8]) -> Session {
+    let builder = Session::builder(&RUNTIME).unwrap().with_intra_threads(2).unwrap().with_intra_op_spinning(false).unwrap();
+    builder.with_optimization_level(GraphOptimizationLevel::All).unwrap().commit_from_memory(graph).unwrap()
+}
+
+/// ONNX Runtime allows one environment a process.
+static RUNTIME: LazyLock<Environment> =
+    LazyLock::new(|| ort::init_from(runtime_library()).unwrap().with_telemetry(false).build().unwrap());
+
+fn runtime_library() -> PathBuf {
+    std::env::var_os("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH names libonnxruntime.so").into()
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+fn shapes(name: &str) -> recipe::Shapes {
+    serde_json::from_slice(&fs::read(fixture(&format!("shapes_{name}.json"))).unwrap()).unwrap()
+}
+
+/// Shape and values of a NumPy file, format version 1, little-endian f32, C order.
+fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
+    let bytes = fs::read(path).unwrap();
+    assert!(bytes.starts_with(b"\x93NUMPY\x01\x00"), "{}", path.display());
+    let (header, data) = bytes[10..].split_at(usize::from(u16::from_le_bytes([bytes[8], bytes[9]])));
+    let header = std::str::from_utf8(header).unwrap();
+    assert!(header.contains("'<f4'") && header.contains("'fortran_order': False"), "{header}");
+    let shape = header.split_once('(').unwrap().1.split_once(')').unwrap().0;
+    let shape: Vec<usize> = shape.split(',').map(str::trim).filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect();
+    let values: Vec<f32> = data.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
+    assert_eq!(values.len(), shape.iter().product::<usize>(), "{header}");
+    (shape, values)
+}
+
+/// Largest and mean absolute difference; not a number counts as infinite.
+fn differences(got: &[f32], want: &[f32]) -> (f32, f64) {
+    assert_eq!(got.len(), want.len());
+    let each = got.iter().zip(want).map(|(got, want)| (got - want).abs()).map(|d| if d.is_nan() { f32::INFINITY } else { d });
+    let (largest, sum) = each.fold((0.0_f32, 0.0), |(largest, sum), d| (largest.max(d), sum + f64::from(d)));
+    (largest, sum / got.len() as f64)
+}
+
+fn deviation(values: &[f32]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n;
+    (values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n).sqrt()
+}
