@@ -1,5 +1,12 @@
-//! stub
+//! Facts in, decision out: whether a scan is left alone, and which scene it is.
+//!
+//! Looks at numbers only; who measured them and what a scene changes is known elsewhere.
+
+use std::fmt;
+use std::str::FromStr;
+
 use crate::imaging::Features;
+
 /// What kind of picture it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scene {
@@ -10,8 +17,43 @@ pub enum Scene {
     /// Everything else, and the safe default.
     Other,
 }
-impl std::fmt::Display for Scene { fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { todo!() } }
-impl std::str::FromStr for Scene { type Err = String; fn from_str(_: &str) -> Result<Self, String> { todo!() } }
+
+impl Scene {
+    /// All scenes, in the order of their scores.
+    pub const ALL: [Self; 3] = [Self::Portrait, Self::Architecture, Self::Other];
+
+    /// The word for it in configuration, records and logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Portrait => "portrait",
+            Self::Architecture => "architecture",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that names no scene.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{word}\" is no scene: expected portrait, architecture or other")]
+pub struct UnknownScene {
+    word: String,
+}
+
+impl FromStr for Scene {
+    type Err = UnknownScene;
+
+    fn from_str(word: &str) -> Result<Self, UnknownScene> {
+        let named = Self::ALL.into_iter().find(|scene| scene.as_str() == word);
+        named.ok_or_else(|| UnknownScene { word: word.to_owned() })
+    }
+}
+
 /// Scores of the scene network, summing to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SceneScores {
@@ -22,6 +64,18 @@ pub struct SceneScores {
     /// Other.
     pub other: f32,
 }
+
+impl SceneScores {
+    /// The score of one scene.
+    pub const fn of(&self, scene: Scene) -> f32 {
+        match scene {
+            Scene::Portrait => self.portrait,
+            Scene::Architecture => self.architecture,
+            Scene::Other => self.other,
+        }
+    }
+}
+
 /// Thresholds and override.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoutingRules {
@@ -34,6 +88,31 @@ pub struct RoutingRules {
     /// Deviation of lightness (L* units) below which a scan counts as blank.
     pub blank_deviation: f32,
 }
+
+/// Best score below which the scene network counts as undecided.
+pub const MIN_SCORE: f32 = 0.5;
+
+/// Residual chroma above which a scan counts as already in colour, Lab units.
+pub const COLOUR_CHROMA: f32 = 2.4;
+
+/// Deviation of lightness below which a scan counts as blank, L* units.
+pub const BLANK_DEVIATION: f32 = 2.0;
+
+impl Default for RoutingRules {
+    fn default() -> Self {
+        Self { scene_override: None, min_score: MIN_SCORE, colour_chroma: COLOUR_CHROMA, blank_deviation: BLANK_DEVIATION }
+    }
+}
+
+impl RoutingRules {
+    /// Name and value of every threshold, in a fixed order: what a recipe says of routing.
+    pub fn thresholds(&self) -> Vec<(String, f32)> {
+        [("min_score", self.min_score), ("colour_chroma", self.colour_chroma), ("blank_deviation", self.blank_deviation)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec()
+    }
+}
+
 /// Where a scan goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
@@ -44,11 +123,146 @@ pub struct Route {
     /// Whether the collection fixed it.
     pub overridden: bool,
 }
+
 /// Why a scan is left alone; `Display` is for a registrar.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Skip { /* stub */ }
-impl std::fmt::Display for Skip { fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { todo!() } }
+pub enum Skip {
+    /// The scan shows more than one tone.
+    AlreadyColour {
+        /// Chroma that no single tone explains, Lab units.
+        residual: f32,
+        /// Share of the picture that is coloured, 0..=1.
+        share: f32,
+        /// The threshold it passes, Lab units.
+        threshold: f32,
+    },
+    /// There is nothing on it.
+    Blank {
+        /// Deviation of lightness, L* units.
+        deviation: f32,
+        /// The threshold it does not reach, L* units.
+        threshold: f32,
+    },
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyColour { residual, share, threshold } => write!(
+                f,
+                "already in colour: chroma of {residual:.1} Lab units that no single tone explains is above {threshold:.1} \
+                 ({:.0} % of the picture is coloured)",
+                share * 100.0
+            ),
+            Self::Blank { deviation, threshold } => {
+                write!(f, "blank: lightness varies by {deviation:.1} L* units, which is below {threshold:.1}")
+            }
+        }
+    }
+}
+
 /// Whether the scan is left alone before any network looks at it.
-pub fn precheck(_features: &Features, _rules: &RoutingRules) -> Option<Skip> { todo!() }
-/// The route of a scan.
-pub fn route(_scores: &SceneScores, _rules: &RoutingRules) -> Route { todo!() }
+pub fn precheck(features: &Features, rules: &RoutingRules) -> Option<Skip> {
+    let &Features { chroma_residual: residual, coloured_share: share, lightness_deviation: deviation, .. } = features;
+    if residual > rules.colour_chroma {
+        return Some(Skip::AlreadyColour { residual, share, threshold: rules.colour_chroma });
+    }
+    (deviation < rules.blank_deviation).then_some(Skip::Blank { deviation, threshold: rules.blank_deviation })
+}
+
+/// The route of a scan: the collection's word first, then the best score, unless it is too low to trust.
+pub fn route(scores: &SceneScores, rules: &RoutingRules) -> Route {
+    if let Some(scene) = rules.scene_override {
+        return Route { scene, reason: format!("the collection fixes the scene {scene}"), overridden: true };
+    }
+    let other = |reason| Route { scene: Scene::Other, reason, overridden: false };
+    if Scene::ALL.into_iter().any(|scene| !scores.of(scene).is_finite()) {
+        return other("a score of the scene network is not a finite number, so the safe default".to_owned());
+    }
+    // The first of equals: a tie is broken by the order of the scenes.
+    let best = Scene::ALL.into_iter().rev().max_by(|&one, &other| scores.of(one).total_cmp(&scores.of(other)));
+    let best = best.unwrap_or(Scene::Other);
+    let score = scores.of(best);
+    if score < rules.min_score {
+        let min = rules.min_score;
+        return other(format!("uncertain: best score {score:.2} for {best} is below {min:.2}, so the safe default"));
+    }
+    Route { scene: best, reason: format!("best score {score:.2} for {best}"), overridden: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn scores(portrait: f32, architecture: f32, other: f32) -> SceneScores {
+        SceneScores { portrait, architecture, other }
+    }
+
+    const fn features(chroma_residual: f32, lightness_deviation: f32) -> Features {
+        Features { chroma_mean: 12.0, chroma_residual, coloured_share: 0.37, lightness_deviation, detail_share: 0.2 }
+    }
+
+    #[test]
+    fn scenes_are_known_by_their_words() {
+        for scene in Scene::ALL {
+            assert_eq!(scene.to_string().parse(), Ok(scene));
+        }
+        let error = "landscape".parse::<Scene>().unwrap_err().to_string();
+        assert_eq!(error, "\"landscape\" is no scene: expected portrait, architecture or other");
+    }
+
+    #[test]
+    fn the_best_score_decides() {
+        let route = route(&scores(0.1, 0.83, 0.07), &RoutingRules::default());
+        assert_eq!((route.scene, route.overridden), (Scene::Architecture, false));
+        assert_eq!(route.reason, "best score 0.83 for architecture");
+    }
+
+    #[test]
+    fn the_collection_has_the_first_word() {
+        let rules = RoutingRules { scene_override: Some(Scene::Portrait), ..RoutingRules::default() };
+        let route = route(&scores(f32::NAN, 0.9, 0.1), &rules);
+        assert_eq!((route.scene, route.overridden), (Scene::Portrait, true));
+        assert_eq!(route.reason, "the collection fixes the scene portrait");
+    }
+
+    #[test]
+    fn an_uncertain_picture_takes_the_safe_default() {
+        let route = route(&scores(0.41, 0.3, 0.29), &RoutingRules::default());
+        assert_eq!(route.scene, Scene::Other);
+        assert_eq!(route.reason, "uncertain: best score 0.41 for portrait is below 0.50, so the safe default");
+    }
+
+    #[test]
+    fn scores_that_are_no_numbers_take_the_safe_default() {
+        for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let route = route(&scores(0.9, broken, 0.1), &RoutingRules::default());
+            assert_eq!(route.scene, Scene::Other);
+            assert!(route.reason.contains("not a finite number"), "{}", route.reason);
+        }
+    }
+
+    #[test]
+    fn a_colour_scan_is_left_alone_with_a_reason() {
+        let skip = precheck(&features(9.26, 20.0), &RoutingRules::default()).unwrap();
+        let words = "already in colour: chroma of 9.3 Lab units that no single tone explains is above 2.4 (37 % of the picture is coloured)";
+        assert_eq!(skip.to_string(), words);
+    }
+
+    #[test]
+    fn a_blank_scan_is_left_alone_with_a_reason() {
+        let skip = precheck(&features(0.0, 0.62), &RoutingRules::default()).unwrap();
+        assert_eq!(skip.to_string(), "blank: lightness varies by 0.6 L* units, which is below 2.0");
+    }
+
+    #[test]
+    fn a_monochrome_picture_is_not_left_alone() {
+        assert_eq!(precheck(&features(1.1, 20.0), &RoutingRules::default()), None);
+    }
+
+    #[test]
+    fn thresholds_come_in_a_fixed_order() {
+        let names: Vec<String> = RoutingRules::default().thresholds().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["min_score", "colour_chroma", "blank_deviation"]);
+    }
+}

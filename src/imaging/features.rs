@@ -1,16 +1,351 @@
-//! stub
-use super::ScanImage;
+//! What can be said of a scan before any network looks at it: is it in colour already, is there anything on it.
+//!
+//! Measures only; what follows from the numbers is decided in `routing.rs`.
+
+use super::lab::{Sample, srgb_to_lab};
+use super::{Channels, Samples, ScanImage};
+
 /// What can be said of a scan before any network looks at it.
+///
+/// All of it is measured on an area-averaged copy of at most 256 pixels a side, in which the noise of JPEG chroma and of
+/// scanners is averaged away, and inside a margin of 8 % at each edge, where mounts, captions and colour targets lie.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Features {
-    /// Mean chroma of the picture, Lab units.
+    /// Mean chroma √(a*² + b*²), Lab units. A sepia print has plenty.
     pub chroma_mean: f32,
-    /// Chroma left after a uniform tone (sepia, selenium: a smooth function of lightness) is discounted, rms Lab units.
+    /// Chroma that a single tone does not explain, Lab units.
+    ///
+    /// A toned print (sepia, selenium, cyanotype) is monochrome: its hue is a smooth function of lightness, though paper,
+    /// fading and stains make it stronger here and weaker there. So a* and b* are fitted by cubic polynomials of lightness
+    /// (least squares, outliers weighted down), and a pixel's residual is its distance from the segment between neutral and
+    /// twice the fitted tone at its lightness. The picture is cut into 8×8 tiles; this is the sixth largest of their rms
+    /// residuals. A stamp or a target covers fewer than six tiles and does not count; a few coloured areas do.
     pub chroma_residual: f32,
+    /// Share of pixels with a residual above 5 Lab units, 0..=1: how much of the picture is coloured.
+    pub coloured_share: f32,
     /// Standard deviation of lightness, L* units.
     pub lightness_deviation: f32,
-    /// Share of pixels that belong to edges or texture, 0..=1.
+    /// Share of pixels that belong to edges or texture, 0..=1: their lightness changes by more than 4 L* units a pixel.
     pub detail_share: f32,
 }
-/// Measures.
-pub fn features(_image: &ScanImage) -> Features { todo!() }
+
+/// Longest side of the copy that is measured, pixels.
+const LONGEST: usize = 256;
+/// Rows read for one row of the copy: enough to average noise, and a large scan need not be read whole.
+const ROWS: usize = 6;
+/// Share of a side left out at each edge.
+const MARGIN: f32 = 0.08;
+/// Tiles a side, and which of the sorted tiles speaks for the picture.
+const TILES: usize = 8;
+const SPEAKER: usize = 6;
+/// Residual, Lab units, at which a pixel has half its weight in the fit of the tone.
+const OUTLIER: f64 = 4.0;
+/// How much stronger than fitted the tone may be.
+const STRONGEST: f64 = 2.0;
+/// Residual, Lab units, above which a pixel counts as coloured.
+const COLOURED: f64 = 5.0;
+/// Change of lightness, L* units a pixel, above which there is detail.
+const DETAIL: f64 = 4.0;
+
+/// Measures a scan. Greys have no chroma and are spared the fit; alpha is ignored.
+pub fn features(image: &ScanImage) -> Features {
+    let copy = match image.samples() {
+        Samples::U8(samples) => SmallCopy::of(image, samples),
+        Samples::U16(samples) => SmallCopy::of(image, samples),
+    };
+    let pixels = copy.lab.len() as f64;
+    let mean = copy.lab.iter().map(|lab| lab[0]).sum::<f64>() / pixels;
+    let variance = copy.lab.iter().map(|lab| (lab[0] - mean).powi(2)).sum::<f64>() / pixels;
+    let mut features = Features {
+        chroma_mean: 0.0,
+        chroma_residual: 0.0,
+        coloured_share: 0.0,
+        lightness_deviation: variance.sqrt() as f32,
+        detail_share: copy.detail_share() as f32,
+    };
+    if image.channels().is_rgb() {
+        let residuals = residuals(&copy.lab);
+        features.chroma_mean = (copy.lab.iter().map(|lab| lab[1].hypot(lab[2])).sum::<f64>() / pixels) as f32;
+        features.chroma_residual = copy.speaking_tile(&residuals) as f32;
+        features.coloured_share = (residuals.iter().filter(|&&residual| residual > COLOURED).count() as f64 / pixels) as f32;
+    }
+    features
+}
+
+/// The area-averaged copy without its margin.
+struct SmallCopy {
+    width: usize,
+    height: usize,
+    lab: Vec<[f64; 3]>,
+}
+
+impl SmallCopy {
+    fn of<S: Sample>(image: &ScanImage, samples: &[S]) -> Self {
+        match image.channels() {
+            Channels::Grey => Self::average::<S, 1, 1>(image, samples),
+            Channels::GreyAlpha => Self::average::<S, 2, 1>(image, samples),
+            Channels::Rgb => Self::average::<S, 3, 3>(image, samples),
+            Channels::Rgba => Self::average::<S, 4, 3>(image, samples),
+        }
+    }
+
+    /// Averages square cells of encoded values: `COUNT` samples a pixel, of which the first `USED` matter.
+    fn average<S: Sample, const COUNT: usize, const USED: usize>(image: &ScanImage, samples: &[S]) -> Self {
+        let (width, height) = (image.size().width as usize, image.size().height as usize);
+        let cell = width.max(height).div_ceil(LONGEST);
+        let inner = |side: usize| {
+            let cells = side.div_ceil(cell);
+            let margin = (cells as f32 * MARGIN) as usize;
+            margin..cells - margin
+        };
+        let (columns, rows) = (inner(width), inner(height));
+        let pixels = samples.as_chunks::<COUNT>().0;
+        let mut lab = Vec::with_capacity(columns.len() * rows.len());
+        let mut sums = vec![[0_u64; USED]; columns.len()];
+        for row in rows.clone() {
+            sums.fill([0; USED]);
+            let lines = row * cell..((row + 1) * cell).min(height);
+            let step = lines.len().div_ceil(ROWS);
+            let mut read = 0;
+            for y in lines.step_by(step) {
+                read += 1;
+                let line = &pixels[y * width..][columns.start * cell..(columns.end * cell).min(width)];
+                for (sum, run) in sums.iter_mut().zip(line.chunks(cell)) {
+                    // A cell's line holds far fewer than 2¹⁶ pixels of 16 bits.
+                    let mut partial = [0_u32; USED];
+                    for pixel in run {
+                        for channel in 0..USED {
+                            partial[channel] += u32::from(pixel[channel].widened());
+                        }
+                    }
+                    for channel in 0..USED {
+                        sum[channel] += u64::from(partial[channel]);
+                    }
+                }
+            }
+            for (column, sum) in columns.clone().zip(&sums) {
+                let across = ((column + 1) * cell).min(width) - column * cell;
+                let mean = |channel: usize| sum[channel] as f64 / (65535 * across * read) as f64;
+                lab.push(srgb_to_lab(if USED == 3 { [mean(0), mean(1), mean(2)] } else { [mean(0); 3] }));
+            }
+        }
+        Self { width: columns.len(), height: rows.len(), lab }
+    }
+
+    /// Share of pixels whose lightness changes fast, by central differences.
+    fn detail_share(&self) -> f64 {
+        let lightness = |x: usize, y: usize| self.lab[y * self.width + x][0];
+        let mut found = 0;
+        for y in 0..self.height {
+            for x in 0..self.width {
+                // One-sided at the edge, where the distance is one pixel or none.
+                let [left, right] = [x.saturating_sub(1), (x + 1).min(self.width - 1)];
+                let [above, below] = [y.saturating_sub(1), (y + 1).min(self.height - 1)];
+                let across = (lightness(right, y) - lightness(left, y)) / (right - left).max(1) as f64;
+                let down = (lightness(x, below) - lightness(x, above)) / (below - above).max(1) as f64;
+                found += usize::from(across.hypot(down) > DETAIL);
+            }
+        }
+        found as f64 / self.lab.len() as f64
+    }
+
+    /// The sixth largest rms residual of 8×8 tiles, or its like where a small picture has fewer.
+    fn speaking_tile(&self, residuals: &[f64]) -> f64 {
+        let edge = |tile: usize, side: usize| tile * side / TILES;
+        let mut tiles = Vec::with_capacity(TILES * TILES);
+        for (row, column) in (0..TILES * TILES).map(|tile| (tile / TILES, tile % TILES)) {
+            let (top, bottom) = (edge(row, self.height), edge(row + 1, self.height));
+            let (left, right) = (edge(column, self.width), edge(column + 1, self.width));
+            if top == bottom || left == right {
+                continue;
+            }
+            let squares = (top..bottom).flat_map(|y| &residuals[y * self.width..][left..right]).map(|residual| residual.powi(2));
+            tiles.push((squares.sum::<f64>() / ((bottom - top) * (right - left)) as f64).sqrt());
+        }
+        tiles.sort_by(|one, other| other.total_cmp(one));
+        let speaker = (tiles.len() * SPEAKER).div_ceil(TILES * TILES);
+        tiles.get(speaker.saturating_sub(1)).copied().unwrap_or(0.0)
+    }
+}
+
+/// Each pixel's distance from the tone fitted to all of them, Lab units.
+fn residuals(lab: &[[f64; 3]]) -> Vec<f64> {
+    let mut residuals = vec![0.0; lab.len()];
+    let mut tone = Tone::default();
+    for _ in 0..3 {
+        tone = Tone::fit(lab, &residuals);
+        for (residual, lab) in residuals.iter_mut().zip(lab) {
+            let [a, b] = tone.at(lab[0]);
+            *residual = (lab[1] - a).hypot(lab[2] - b);
+        }
+    }
+    for (residual, lab) in residuals.iter_mut().zip(lab) {
+        let [a, b] = tone.at(lab[0]);
+        let along = (lab[1] * a + lab[2] * b) / (a * a + b * b).max(1e-9);
+        let along = along.clamp(0.0, STRONGEST);
+        *residual = (lab[1] - along * a).hypot(lab[2] - along * b);
+    }
+    residuals
+}
+
+/// a* and b* as cubic polynomials of L*/100.
+#[derive(Debug, Default)]
+struct Tone {
+    coefficients: [[f64; 2]; 4],
+}
+
+impl Tone {
+    /// Weighted least squares by the normal equations; a trace of ridge keeps flat pictures solvable.
+    fn fit(lab: &[[f64; 3]], residuals: &[f64]) -> Self {
+        let mut matrix = [[0.0; 4]; 4];
+        let mut right = [[0.0; 2]; 4];
+        for (lab, residual) in lab.iter().zip(residuals) {
+            let weight = (1.0 + (residual / OUTLIER).powi(2)).recip();
+            let powers = powers(lab[0]);
+            for row in 0..4 {
+                let weighted = weight * powers[row];
+                for column in 0..4 {
+                    matrix[row][column] += weighted * powers[column];
+                }
+                right[row][0] += weighted * lab[1];
+                right[row][1] += weighted * lab[2];
+            }
+        }
+        for (index, row) in matrix.iter_mut().enumerate() {
+            row[index] += 1e-6 * lab.len() as f64;
+        }
+        Self { coefficients: solve(matrix, right) }
+    }
+
+    fn at(&self, lightness: f64) -> [f64; 2] {
+        let powers = powers(lightness);
+        [0, 1].map(|channel| (0..4).map(|power| powers[power] * self.coefficients[power][channel]).sum())
+    }
+}
+
+fn powers(lightness: f64) -> [f64; 4] {
+    let x = lightness / 100.0;
+    [1.0, x, x * x, x * x * x]
+}
+
+/// Gaussian elimination without pivoting: the matrix is symmetric and positive definite.
+fn solve(mut matrix: [[f64; 4]; 4], mut right: [[f64; 2]; 4]) -> [[f64; 2]; 4] {
+    for pivot in 0..4 {
+        for row in pivot + 1..4 {
+            let factor = matrix[row][pivot] / matrix[pivot][pivot];
+            for column in pivot..4 {
+                matrix[row][column] -= factor * matrix[pivot][column];
+            }
+            for channel in 0..2 {
+                right[row][channel] -= factor * right[pivot][channel];
+            }
+        }
+    }
+    for row in (0..4).rev() {
+        for channel in 0..2 {
+            let known: f64 = (row + 1..4).map(|column| matrix[row][column] * right[column][channel]).sum();
+            right[row][channel] = (right[row][channel] - known) / matrix[row][row];
+        }
+    }
+    right
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imaging::{Size, lab::lab_to_srgb};
+
+    const SIZE: Size = Size::new(600, 450);
+
+    /// A scene of waves and edges in Lab, as an RGB scan with a little chroma noise like JPEG's.
+    fn scan(colour: impl Fn(f64, f64, f64) -> [f64; 2]) -> ScanImage {
+        let mut random = fastrand::Rng::with_seed(5);
+        let mut samples = Vec::new();
+        for y in 0..SIZE.height {
+            for x in 0..SIZE.width {
+                let (x, y) = (f64::from(x) / 600.0, f64::from(y) / 450.0);
+                let lightness = 50.0 + 25.0 * (x * 17.0).sin() * (y * 11.0).cos() + if x + y > 1.1 { 15.0 } else { 0.0 };
+                let [a, b] = colour(x, y, lightness);
+                let mut noise = || 6.0 * (random.f64() - 0.5);
+                let rgb = lab_to_srgb([lightness, a + noise(), b + noise()]);
+                samples.extend(rgb.map(|value| (value * 255.0).round().clamp(0.0, 255.0) as u8));
+            }
+        }
+        ScanImage::new(SIZE, Channels::Rgb, Samples::U8(samples)).unwrap()
+    }
+
+    fn sepia(lightness: f64) -> [f64; 2] {
+        let strength = lightness * (100.0 - lightness) / 2500.0;
+        [6.0 * strength, 18.0 * strength + 2.0]
+    }
+
+    #[test]
+    fn a_grey_scan_has_no_chroma_but_detail_and_deviation() {
+        let grey: Vec<u8> = (0..SIZE.pixels()).map(|index| if index % 600 < 300 { 60 } else { 200 }).collect();
+        let found = features(&ScanImage::new(SIZE, Channels::Grey, Samples::U8(grey)).unwrap());
+        assert_eq!((found.chroma_mean, found.chroma_residual, found.coloured_share), (0.0, 0.0, 0.0));
+        assert!((25.0..30.0).contains(&found.lightness_deviation), "{found:?}");
+        assert!(found.detail_share > 0.0 && found.detail_share < 0.05, "{found:?}");
+    }
+
+    #[test]
+    fn a_toned_print_is_monochrome_whatever_its_tone() {
+        for tone in [|l: f64| sepia(l), |l: f64| [-8.0 * l / 100.0, -30.0 * (1.0 - l / 100.0)], |l: f64| [4.0 - l / 25.0, 0.0]] {
+            let found = features(&scan(|_, _, lightness| tone(lightness)));
+            assert!(found.chroma_residual < 1.2, "{found:?}");
+            assert!(found.coloured_share < 0.01, "{found:?}");
+        }
+        assert!(features(&scan(|_, _, lightness| sepia(lightness))).chroma_mean > 8.0);
+    }
+
+    #[test]
+    fn fading_that_weakens_the_tone_in_places_is_no_colour() {
+        let found = features(&scan(|x, _, lightness| sepia(lightness).map(|value| value * (0.4 + 1.2 * x))));
+        assert!(found.chroma_residual < 1.2, "{found:?}");
+    }
+
+    #[test]
+    fn a_colour_target_on_the_mount_and_a_stamp_are_no_colour() {
+        let found = features(&scan(|x, y, lightness| {
+            let target = y > 0.93;
+            let stamp = (0.7..0.8).contains(&x) && (0.7..0.8).contains(&y);
+            if target {
+                [60.0 * (x * 20.0).sin(), 60.0 * (x * 9.0).cos()]
+            } else if stamp {
+                [60.0, 40.0]
+            } else {
+                sepia(lightness)
+            }
+        }));
+        assert!(found.chroma_residual < 1.5, "{found:?}");
+    }
+
+    #[test]
+    fn a_few_coloured_areas_make_a_colour_picture() {
+        let found = features(&scan(|x, y, _| {
+            let roofs = (0.2..0.75).contains(&x) && (0.5..0.6).contains(&y);
+            if roofs { [35.0, 25.0] } else { [0.0, 2.0] }
+        }));
+        assert!(found.chroma_residual > 8.0, "{found:?}");
+        assert!((0.03..0.1).contains(&found.coloured_share), "{found:?}");
+    }
+
+    #[test]
+    fn sixteen_bits_and_alpha_change_nothing() {
+        let eight = scan(|x, _, lightness| [20.0 * (x * 6.0).sin(), sepia(lightness)[1]]);
+        let Samples::U8(samples) = eight.samples() else { panic!("made of 8 bits") };
+        let wide = samples.chunks_exact(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 9].map(|sample| u16::from(sample) * 257));
+        let wide = ScanImage::new(SIZE, Channels::Rgba, Samples::U16(wide.collect())).unwrap();
+        assert_eq!(features(&eight), features(&wide));
+    }
+
+    #[test]
+    fn degenerate_sizes_are_measured() {
+        for (width, height) in [(1, 1), (1, 5000), (5000, 1), (7, 7), (3, 900)] {
+            let size = Size::new(width, height);
+            let samples = vec![128_u8; size.pixels() as usize * 3];
+            let found = features(&ScanImage::new(size, Channels::Rgb, Samples::U8(samples)).unwrap());
+            assert!(found.lightness_deviation < 1e-3 && found.chroma_residual < 1e-3, "{size}: {found:?}");
+        }
+    }
+}

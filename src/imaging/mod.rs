@@ -2,14 +2,17 @@
 //!
 //! Knows nothing of files, containers, models or colour profiles. Samples are sRGB-encoded (IEC 61966-2-1) throughout.
 
+mod ciede2000;
 mod extent;
 mod features;
+mod gamut;
 pub mod image;
 pub mod lab;
 pub mod metrics;
 mod noise;
 mod recombine;
 mod resample;
+mod rows;
 mod tensor;
 
 pub use extent::{ExtentRule, ExtentRules, ModelExtent};

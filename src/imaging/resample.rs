@@ -1,6 +1,245 @@
-//! stub
-use super::{Plane, ScanImage, Size};
-/// Grey copy (equal CIE lightness, sRGB-encoded, 0..=1) at `size`, antialiased when reducing.
-pub fn grey_copy(_image: &ScanImage, _size: Size) -> Plane { todo!() }
-/// A small 8-bit copy for people, same channels without alpha.
-pub fn thumbnail(_image: &ScanImage, _size: Size) -> ScanImage { todo!() }
+//! Copies of a scan at another size: grey for networks, 8-bit for people.
+//!
+//! Values are averaged as encoded, which is what the networks were trained on. A colour scan is resized in colour and
+//! converted to grey afterwards: the order of the reference pipeline, and the conversion then costs a few hundred thousand
+//! pixels instead of the whole scan. Rows are taken band by band, so that beside the scan there are never more than a few
+//! dozen megabytes, however large it is.
+
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::{F32, U16, U16x3};
+use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
+
+use super::lab::{Sample, encode_table};
+use super::{Channels, Plane, Samples, ScanImage, Size, rows};
+
+/// Pixels of the scan that a band aims at, and rows of the copy it has at least, so that little is resampled twice.
+const BAND_PIXELS: u32 = 1 << 21;
+const BAND_ROWS: u32 = 16;
+
+/// Grey copy at `size`, values 0..=1.
+///
+/// A pixel's grey is the neutral of the same CIE lightness: its relative luminance, encoded with the sRGB curve. Reducing
+/// averages with a triangle filter as wide as the reduction asks; enlarging is bilinear; at the scan's own size the values
+/// are converted and nothing is resampled. Alpha is ignored: what lies under transparent pixels counts.
+pub fn grey_copy(image: &ScanImage, size: Size) -> Plane {
+    let mut data = vec![0.0; usize::try_from(size.pixels()).expect("a plane's pixels fit in memory")];
+    if size == image.size() {
+        match image.samples() {
+            Samples::U8(samples) => grey_samples(image.channels(), samples, &mut data),
+            Samples::U16(samples) => grey_samples(image.channels(), samples, &mut data),
+        }
+    } else if image.channels().is_rgb() {
+        resize::<U16x3>(image, size, |first, band| {
+            for (grey, pixels) in data[first..].chunks_mut(rows::RUN).zip(band.chunks(rows::RUN)) {
+                let mut samples = [0_u16; 3 * rows::RUN];
+                for (sample, pixel) in samples.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
+                    *sample = pixel.0;
+                }
+                grey_samples(Channels::Rgb, &samples[..3 * pixels.len()], &mut grey[..pixels.len()]);
+            }
+        });
+    } else {
+        resize::<U16>(image, size, |first, band| {
+            for (grey, pixel) in data[first..].iter_mut().zip(band) {
+                *grey = f32::from(pixel.0) / 65535.0;
+            }
+        });
+    }
+    Plane::new(size, data).expect("the plane was made at this size")
+}
+
+/// A small 8-bit copy for people: grey stays grey, colour stays colour, alpha is dropped.
+pub fn thumbnail(image: &ScanImage, size: Size) -> ScanImage {
+    let size = Size::new(size.width.max(1), size.height.max(1));
+    let channels = if image.channels().is_rgb() { Channels::Rgb } else { Channels::Grey };
+    let mut samples = Vec::with_capacity(size.pixels() as usize * channels.count());
+    // Codes of 16 bits are 257 times those of 8; half of it rounds.
+    let narrow = |code: u16| ((u32::from(code) + 128) / 257) as u8;
+    if channels == Channels::Rgb {
+        resize::<U16x3>(image, size, |_, band| samples.extend(band.iter().flat_map(|pixel| pixel.0.map(narrow))));
+    } else {
+        resize::<U16>(image, size, |_, band| samples.extend(band.iter().map(|pixel| narrow(pixel.0))));
+    }
+    ScanImage::new(size, channels, Samples::U8(samples)).expect("bands fill the copy")
+}
+
+/// A plane at another size; the same filters.
+pub(super) fn resize_plane(plane: &Plane, size: Size) -> Plane {
+    let pixels: Vec<F32> = plane.data().iter().map(|&value| F32::new(value)).collect();
+    let source = TypedImageRef::new(plane.size().width, plane.size().height, &pixels).expect("a plane is full");
+    let mut target = TypedImage::<F32>::new(size.width, size.height);
+    let options = ResizeOptions::new().resize_alg(FILTER);
+    Resizer::new().resize_typed(&source, &mut target, &options).expect("the whole plane lies inside itself");
+    Plane::new(size, target.pixels().iter().map(|pixel| pixel.0).collect()).expect("the target has this size")
+}
+
+/// A triangle as wide as the reduction, or of one pixel when enlarging: antialiased and bilinear in one.
+const FILTER: ResizeAlg = ResizeAlg::Convolution(FilterType::Bilinear);
+
+fn grey_samples<S: Sample>(channels: Channels, samples: &[S], out: &mut [f32]) {
+    if !channels.is_rgb() {
+        for (grey, pixel) in out.iter_mut().zip(samples.chunks_exact(channels.count())) {
+            *grey = f32::from(pixel[0].widened()) / 65535.0;
+        }
+        return;
+    }
+    let table = encode_table();
+    for (grey, samples) in out.chunks_mut(rows::RUN).zip(samples.chunks(rows::RUN * channels.count())) {
+        rows::luminance(channels, samples, grey);
+        for value in grey {
+            *value = table.encode(*value);
+        }
+    }
+}
+
+/// A pixel of the intermediate image: 16 bits, so that averages keep more than the source's 8.
+trait Wide: PixelTrait {
+    fn read<S: Sample>(pixel: &[S]) -> Self;
+}
+
+impl Wide for U16 {
+    #[inline(always)]
+    fn read<S: Sample>(pixel: &[S]) -> Self {
+        Self::new(pixel[0].widened())
+    }
+}
+
+impl Wide for U16x3 {
+    #[inline(always)]
+    fn read<S: Sample>(pixel: &[S]) -> Self {
+        Self::new([pixel[0].widened(), pixel[1].widened(), pixel[2].widened()])
+    }
+}
+
+/// Resizes band by band, handing each over with the index of its first pixel; the result does not depend on the bands.
+fn resize<P: Wide>(image: &ScanImage, size: Size, mut take: impl FnMut(usize, &[P])) {
+    if size.pixels() == 0 {
+        return;
+    }
+    let scan = image.size();
+    let scale = f64::from(scan.height) / f64::from(size.height);
+    let budget = f64::from(BAND_PIXELS) / f64::from(scan.width) / scale;
+    let band_rows = (budget as u32).max(BAND_ROWS).min(size.height);
+    // The triangle reaches one pixel of the coarser of both grids to each side.
+    let reach = scale.max(1.0).ceil() as u32 + 1;
+    let mut resizer = Resizer::new();
+    let mut source = Vec::new();
+    for top in (0..size.height).step_by(band_rows as usize) {
+        let bottom = (top + band_rows).min(size.height);
+        let (from, to) = (f64::from(top) * scale, (f64::from(bottom) * scale).min(f64::from(scan.height)));
+        let first = (from as u32).saturating_sub(reach);
+        let last = (to.ceil() as u32).saturating_add(reach).min(scan.height);
+        read_rows(image, first, last, &mut source);
+        let view = TypedImageRef::new(scan.width, last - first, &source).expect("whole rows were read");
+        let from = from - f64::from(first);
+        let options = ResizeOptions::new().resize_alg(FILTER).use_alpha(false).crop(
+            0.0,
+            from,
+            f64::from(scan.width),
+            (to - f64::from(first)).min(f64::from(last - first)) - from,
+        );
+        let mut band = TypedImage::<P>::from_pixels(
+            size.width,
+            bottom - top,
+            vec![P::default(); size.width as usize * (bottom - top) as usize],
+        )
+        .expect("the band is full");
+        resizer.resize_typed(&view, &mut band, &options).expect("the band's rows lie inside those read");
+        take(top as usize * size.width as usize, band.pixels());
+    }
+}
+
+fn read_rows<P: Wide>(image: &ScanImage, first: u32, last: u32, into: &mut Vec<P>) {
+    let count = image.channels().count();
+    let width = image.size().width as usize;
+    let range = first as usize * width * count..last as usize * width * count;
+    into.clear();
+    match image.samples() {
+        Samples::U8(samples) => into.extend(samples[range].chunks_exact(count).map(P::read)),
+        Samples::U16(samples) => into.extend(samples[range].chunks_exact(count).map(P::read)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imaging::lab::{linear_to_srgb, srgb_to_linear};
+
+    fn grey(size: Size, value: impl Fn(u32, u32) -> u8) -> ScanImage {
+        let samples = (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y))).map(|(x, y)| value(x, y));
+        ScanImage::new(size, Channels::Grey, Samples::U8(samples.collect())).unwrap()
+    }
+
+    #[test]
+    fn a_copy_at_the_same_size_is_the_scan_itself() {
+        let scan = grey(Size::new(37, 19), |x, y| (x * 7 + y) as u8);
+        let copy = grey_copy(&scan, scan.size());
+        let Samples::U8(samples) = scan.samples() else { panic!("made of 8 bits") };
+        assert!(copy.data().iter().zip(samples).all(|(value, &code)| (value - f32::from(code) / 255.0).abs() < 1e-6));
+    }
+
+    #[test]
+    fn the_grey_of_a_colour_has_its_lightness() {
+        let [red, green, blue] = [200_u8, 40, 90];
+        let size = Size::new(1, 1);
+        let scan = ScanImage::new(size, Channels::Rgba, Samples::U8(vec![red, green, blue, 0])).unwrap();
+        let linear = [red, green, blue].map(|code| srgb_to_linear(f64::from(code) / 255.0));
+        let wanted = linear_to_srgb(0.212_672_9 * linear[0] + 0.715_152_2 * linear[1] + 0.072_175_0 * linear[2]);
+        for copy in [grey_copy(&scan, size), grey_copy(&scan, Size::new(3, 2))] {
+            assert!(copy.data().iter().all(|&value| (f64::from(value) - wanted).abs() < 2e-5), "{copy:?} for {wanted}");
+        }
+    }
+
+    #[test]
+    fn reducing_averages_instead_of_picking() {
+        let stripes = grey(Size::new(1200, 900), |x, _| if x % 2 == 0 { 0 } else { 255 });
+        let copy = grey_copy(&stripes, Size::new(100, 75));
+        assert!(copy.data().iter().all(|&value| (value - 0.5).abs() < 0.02));
+    }
+
+    #[test]
+    fn bands_leave_no_seams() {
+        // Tall enough for several bands; a ramp shows any shift of a band against its neighbour.
+        let size = Size::new(4096, 3000);
+        let ramp = ScanImage::new(
+            size,
+            Channels::Grey,
+            Samples::U16((0..size.height).flat_map(|y| std::iter::repeat_n((y * 21) as u16, size.width as usize)).collect()),
+        )
+        .unwrap();
+        for rows in [333, 2000, 3001] {
+            let copy = grey_copy(&ramp, Size::new(8, rows));
+            let scale = 3000.0 / rows as f32;
+            for y in 8..rows - 8 {
+                let wanted = ((y as f32 + 0.5) * scale - 0.5) * 21.0 / 65535.0;
+                assert!((copy.row(y)[3] - wanted).abs() < 2e-5, "row {y} of {rows}: {} is not {wanted}", copy.row(y)[3]);
+            }
+        }
+    }
+
+    #[test]
+    fn degenerate_sizes_are_resized() {
+        for (from, to) in
+            [((1, 1), (32, 32)), ((1, 5000), (1, 680)), ((5000, 1), (2048, 1)), ((7, 7), (460, 460)), ((9, 9), (1, 1))]
+        {
+            let copy = grey_copy(&grey(Size::new(from.0, from.1), |_, _| 99), Size::new(to.0, to.1));
+            assert!(copy.data().iter().all(|&value| (value - 99.0 / 255.0).abs() < 1e-4), "{from:?} to {to:?}");
+        }
+    }
+
+    #[test]
+    fn a_thumbnail_has_8_bits_and_no_alpha() {
+        let size = Size::new(50, 40);
+        let samples = [51_400_u16, 257, 0, 7].repeat(2000);
+        let scan = ScanImage::new(size, Channels::Rgba, Samples::U16(samples)).unwrap();
+        for size in [size, Size::new(10, 8)] {
+            let small = thumbnail(&scan, size);
+            assert_eq!(
+                small,
+                ScanImage::new(size, Channels::Rgb, Samples::U8([200, 1, 0].repeat(size.pixels() as usize))).unwrap()
+            );
+        }
+        let grey = ScanImage::new(size, Channels::GreyAlpha, Samples::U8([77, 0].repeat(2000))).unwrap();
+        assert_eq!(thumbnail(&grey, size).channels(), Channels::Grey);
+    }
+}
