@@ -68,7 +68,7 @@ pub(super) const fn swaps_sides(orientation: u8) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Where the eight orientations put the pixels of a 3 × 2 picture that reads 1 2 3 / 4 5 6 as stored (EXIF 2.32, figure

@@ -3,6 +3,7 @@
 //! Decoders of the web forgive: what is missing at the end becomes grey. `zune-jpeg` in strict mode forgives less but still
 //! accepts a lost end-of-image marker, and data that ends early with one. So the segments are walked here first
 //! ([`stream`]), the end is required, and the decoder gets a copy without metadata that ends in a way it cannot overlook.
+//! Arrangements that it decodes wrongly are refused.
 
 mod stream;
 
@@ -32,6 +33,7 @@ fn header(head: &Head<'_>, bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHe
         Colour::Grey => Channels::Grey,
         Colour::YCbCr | Colour::Rgb => Channels::Rgb,
     };
+    head.require_known_sampling()?;
     let scratch_bytes = bytes.len() as u64 + head.coefficient_bytes();
     Ok(ScanHeader { format: Format::Jpeg, size: head.frame.size, bit_depth: 8, channels, scratch_bytes })
 }

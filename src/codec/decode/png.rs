@@ -49,7 +49,7 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHea
     let size = Size::new(info.width, info.height);
     limits.check(Format::Png, size)?;
     let reader = decoder.read_info().map_err(failed)?;
-    if reader.info().is_animated() {
+    if reader.info().animation_control.is_some() {
         return Err(DecodeError::unsupported(Format::Png, "an animation (APNG)"));
     }
     let (color, depth) = reader.output_color_type();

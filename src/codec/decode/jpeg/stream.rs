@@ -167,6 +167,31 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// Lets those ways to sample and arrange components pass that the decoder below is known to get right. It takes a
+    /// sequential picture with one scan a component and chroma of lower resolution for one in reading order, and returns
+    /// a wrong picture without an error.
+    pub(super) fn require_known_sampling(&self) -> Result<(), DecodeError> {
+        let [luma, chroma @ ..] = &self.frame.components[..] else { return Ok(()) };
+        if chroma.is_empty() {
+            // Alone, a component is in reading order whatever its factors say (A.2.2).
+            return Ok(());
+        }
+        let is_single = |component: &Component| (component.horizontal, component.vertical) == (1, 1);
+        if !chroma.iter().all(is_single) || !matches!((luma.horizontal, luma.vertical), (1 | 2, 1 | 2) | (4, 1)) {
+            let factors = self.frame.components.iter().map(|one| format!("{}×{}", one.horizontal, one.vertical));
+            return Err(unsupported(format!("sampling factors {}", factors.collect::<Vec<_>>().join(", "))));
+        }
+        if !self.frame.progressive && !self.is_one_scan() && !is_single(luma) {
+            return Err(unsupported("a sequential picture in several scans with subsampled chroma"));
+        }
+        Ok(())
+    }
+
+    /// Whether the first scan has all components.
+    fn is_one_scan(&self) -> bool {
+        usize::from(self.first_scan) == self.frame.components.len()
+    }
+
     /// Whether the components call themselves R, G and B.
     pub(super) fn is_named_rgb(&self) -> bool {
         self.frame.components.iter().map(|component| component.id).eq(*b"RGB")
@@ -174,7 +199,7 @@ impl<'a> Head<'a> {
 
     /// Bytes of coefficients that a decoder must hold until the last scan: all of them unless one scan has everything.
     pub(super) fn coefficient_bytes(&self) -> u64 {
-        if !self.frame.progressive && usize::from(self.first_scan) == self.frame.components.len() {
+        if !self.frame.progressive && self.is_one_scan() {
             return 0;
         }
         let most = |side: fn(&Component) -> u8| self.frame.components.iter().map(side).max().map_or(1, u64::from);
@@ -229,6 +254,9 @@ impl<'a> Head<'a> {
     fn note_scan(&self, payload: &[u8], seen: &mut [u64]) -> Result<(), DecodeError> {
         let bad = || damaged("a scan header is not one");
         let count = usize::from(*payload.first().ok_or_else(bad)?);
+        if !self.frame.progressive && count != 1 && !self.is_one_scan() {
+            return Err(unsupported("a sequential picture in scans of some components each"));
+        }
         let [first, last, approximation] = *payload.get(1 + 2 * count..).ok_or_else(bad)? else { return Err(bad()) };
         if first > last || last > 63 {
             return Err(bad());
