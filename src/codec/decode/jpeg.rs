@@ -1,0 +1,74 @@
+//! JPEG: 8-bit Huffman-coded grey or RGB, baseline, extended and progressive; nothing that is not all there.
+//!
+//! Decoders of the web forgive: what is missing at the end becomes grey. `zune-jpeg` in strict mode forgives less but still
+//! accepts a lost end-of-image marker, and data that ends early with one. So the segments are walked here first
+//! ([`stream`]), the end is required, and the decoder gets a copy without metadata that ends in a way it cannot overlook.
+//! Arrangements that it decodes wrongly are refused.
+
+mod stream;
+
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use self::stream::{Colour, Head};
+use super::Stored;
+use crate::codec::exif;
+use crate::codec::header::{DecodeLimits, ScanHeader};
+use crate::codec::{Channels, DecodeError, Format};
+use crate::imaging::{Samples, ScanImage};
+
+/// Longest side a JPEG can have, pixels: its fields have 16 bits.
+const MAX_SIDE: usize = 65_535;
+
+pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
+    let head = Head::read(bytes)?;
+    header(&head, bytes, limits)
+}
+
+fn header(head: &Head<'_>, bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
+    limits.check(Format::Jpeg, head.frame.size)?;
+    let channels = match head.colour()? {
+        Colour::Grey => Channels::Grey,
+        Colour::YCbCr | Colour::Rgb => Channels::Rgb,
+    };
+    head.require_known_sampling()?;
+    let scratch_bytes = bytes.len() as u64 + head.coefficient_bytes();
+    Ok(ScanHeader { format: Format::Jpeg, size: head.frame.size, bit_depth: 8, channels, scratch_bytes })
+}
+
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
+    let head = Head::read(bytes)?;
+    let header = header(&head, bytes, limits)?;
+    header.reserve()?;
+    // Raw components are what an RGB JPEG holds; the decoder has no other way to leave them alone, for it knows RGB by
+    // the components' names only.
+    let output = match head.colour()? {
+        Colour::Grey => ColorSpace::Luma,
+        Colour::Rgb if !head.is_named_rgb() => ColorSpace::YCbCr,
+        Colour::Rgb | Colour::YCbCr => ColorSpace::RGB,
+    };
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(MAX_SIDE)
+        .set_max_height(MAX_SIDE)
+        .jpeg_set_out_colorspace(output);
+    let picture = head.picture(bytes)?;
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&picture), options);
+    let damaged = |error| DecodeError::damaged(Format::Jpeg, error);
+    decoder.decode_headers().map_err(damaged)?;
+    let wanted = usize::try_from(header.picture_bytes()).ok();
+    if wanted.is_none() || decoder.output_buffer_size() != wanted {
+        return Err(DecodeError::damaged(Format::Jpeg, "its headers contradict each other"));
+    }
+    let mut samples = vec![0; wanted.unwrap_or(0)];
+    decoder.decode_into(&mut samples).map_err(damaged)?;
+    let image = ScanImage::new(header.size, header.channels, Samples::U8(samples));
+    let image = image.expect("the buffer was made for the header's size and channels");
+    let found = head.exif.map(exif::read).unwrap_or_default();
+    Ok(Stored { header, image, orientation: found.orientation, dpi: head.dpi.or(found.dpi) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! The segments of a JPEG (ITU-T T.81, annex B): what they say, and whether they are all there.
+//!
+//! Knows markers and lengths, decodes no coefficient.
+
+use crate::codec::exif::{self, CM_PER_INCH};
+use crate::codec::{DecodeError, Format};
+use crate::imaging::Size;
+
+const SOI: u8 = 0xD8;
+const EOI: u8 = 0xD9;
+const SOS: u8 = 0xDA;
+const DHT: u8 = 0xC4;
+const DQT: u8 = 0xDB;
+const DRI: u8 = 0xDD;
+
+/// Zeros behind the data of a sequential picture instead of its end marker. The decoder reads at most 8 bytes ahead, so a
+/// whole picture never meets the end of the buffer; one that lacks more than this many bytes does, which is an error.
+const RUN_OUT: usize = 16;
+
+/// Colour model of the stored components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Colour {
+    Grey,
+    YCbCr,
+    Rgb,
+}
+
+/// A component of the frame.
+#[derive(Debug, Clone, Copy)]
+struct Component {
+    id: u8,
+    horizontal: u8,
+    vertical: u8,
+}
+
+/// What the frame header (SOF) says.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) size: Size,
+    components: Vec<Component>,
+    progressive: bool,
+}
+
+/// Everything before the first scan's data.
+#[derive(Debug)]
+pub(super) struct Head<'a> {
+    pub(super) frame: Frame,
+    /// The EXIF block, from its TIFF header on.
+    pub(super) exif: Option<&'a [u8]>,
+    /// Resolution by JFIF.
+    pub(super) dpi: Option<(f64, f64)>,
+    /// Colour transform by Adobe's segment.
+    transform: Option<u8>,
+    is_jfif: bool,
+    /// Components of the first scan.
+    first_scan: u8,
+    /// Segments that the decoder needs, markers included.
+    tables: Vec<&'a [u8]>,
+    /// Where the first scan's marker is.
+    scan: usize,
+}
+
+/// A segment with its marker.
+struct Segment<'a> {
+    marker: u8,
+    /// Marker, length and payload.
+    whole: &'a [u8],
+    payload: &'a [u8],
+    end: usize,
+}
+
+fn damaged(what: impl Into<String>) -> DecodeError {
+    DecodeError::damaged(Format::Jpeg, what.into())
+}
+
+fn truncated(what: &'static str) -> DecodeError {
+    DecodeError::truncated(Format::Jpeg, what)
+}
+
+fn unsupported(what: impl Into<String>) -> DecodeError {
+    DecodeError::unsupported(Format::Jpeg, what)
+}
+
+fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
+}
+
+/// Reads the segment whose marker is at `at`.
+fn segment(bytes: &[u8], mut at: usize) -> Result<Segment<'_>, DecodeError> {
+    const CUT: &str = "it ends within its headers";
+    if *bytes.get(at).ok_or_else(|| truncated(CUT))? != 0xFF {
+        return Err(damaged(format!("there is no marker at byte {at}")));
+    }
+    // Any number of fill bytes may stand before a marker (B.1.1.2).
+    while *bytes.get(at + 1).ok_or_else(|| truncated(CUT))? == 0xFF {
+        at += 1;
+    }
+    let marker = bytes[at + 1];
+    if matches!(marker, 0x00 | 0x01 | 0xD0..=EOI) {
+        return Ok(Segment { marker, whole: &bytes[at..at + 2], payload: &[], end: at + 2 });
+    }
+    let length = usize::from(be16(bytes, at + 2).ok_or_else(|| truncated(CUT))?);
+    if length < 2 {
+        return Err(damaged(format!("the segment at byte {at} has no length")));
+    }
+    let end = at + 2 + length;
+    let whole = bytes.get(at..end).ok_or_else(|| truncated(CUT))?;
+    Ok(Segment { marker, whole, payload: &whole[4..], end })
+}
+
+impl<'a> Head<'a> {
+    /// Reads up to the first scan.
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut frame = None;
+        let mut head = (None, None, None, false);
+        let (exif, dpi, transform, is_jfif) = (&mut head.0, &mut head.1, &mut head.2, &mut head.3);
+        let mut tables = Vec::new();
+        let mut at = 2;
+        loop {
+            let found = segment(bytes, at)?;
+            let payload = found.payload;
+            match found.marker {
+                0xC0..=0xC2 => {
+                    if frame.is_some() {
+                        return Err(damaged("it has two frame headers"));
+                    }
+                    frame = Some(Frame::read(payload, found.marker == 0xC2)?);
+                    tables.push(found.whole);
+                }
+                DHT | DQT | DRI => tables.push(found.whole),
+                SOS => {
+                    let frame = frame.ok_or_else(|| damaged("its picture begins before its size is given"))?;
+                    let first_scan = payload.first().copied().unwrap_or(0);
+                    let (exif, dpi, transform, is_jfif) = head;
+                    return Ok(Self { frame, exif, dpi, transform, is_jfif, first_scan, tables, scan: at });
+                }
+                0xE0 if payload.starts_with(b"JFIF\0") => {
+                    *is_jfif = true;
+                    *dpi = jfif_dpi(payload);
+                }
+                0xE1 if payload.starts_with(b"Exif\0") && payload.len() > 6 && exif.is_none() => *exif = Some(&payload[6..]),
+                0xEE if payload.starts_with(b"Adobe") => *transform = payload.get(11).copied(),
+                EOI => return Err(truncated("it has no picture before its end marker")),
+                0xC3 => return Err(unsupported("lossless JPEG")),
+                0xC5..=0xC7 | 0xDE | 0xDF => return Err(unsupported("hierarchical JPEG")),
+                0xC8..=0xCF => return Err(unsupported("arithmetic coding")),
+                0xF7 => return Err(unsupported("JPEG-LS")),
+                0xDC => return Err(unsupported("a height given after the picture (DNL)")),
+                0x00 | 0x01 | 0xD0..=SOI => return Err(damaged(format!("there is a stray marker at byte {at}"))),
+                // Comments, other applications' segments and reserved ones do not concern the picture.
+                _ => {}
+            }
+            at = found.end;
+        }
+    }
+
+    /// The colour model, as libjpeg tells it: JFIF means YCbCr, then Adobe's word counts, then the components' names.
+    pub(super) fn colour(&self) -> Result<Colour, DecodeError> {
+        match (self.frame.components.len(), self.transform) {
+            (1, _) => Ok(Colour::Grey),
+            (3, _) if self.is_named_rgb() => Ok(Colour::Rgb),
+            (3, Some(0)) if !self.is_jfif => Ok(Colour::Rgb),
+            (3, _) => Ok(Colour::YCbCr),
+            (4, Some(2)) => Err(unsupported("YCCK, a form of CMYK colour for print")),
+            (4, _) => Err(unsupported("CMYK colour for print")),
+            (count, _) => Err(unsupported(format!("{count} components"))),
+        }
+    }
+
+    /// Lets those ways to sample and arrange components pass that the decoder below is known to get right. It takes a
+    /// sequential picture with one scan a component and chroma of lower resolution for one in reading order, and returns
+    /// a wrong picture without an error.
+    pub(super) fn require_known_sampling(&self) -> Result<(), DecodeError> {
+        let [luma, chroma @ ..] = &self.frame.components[..] else { return Ok(()) };
+        if chroma.is_empty() {
+            // Alone, a component is in reading order whatever its factors say (A.2.2).
+            return Ok(());
+        }
+        let is_single = |component: &Component| (component.horizontal, component.vertical) == (1, 1);
+        if !chroma.iter().all(is_single) || !matches!((luma.horizontal, luma.vertical), (1 | 2, 1 | 2) | (4, 1)) {
+            let factors = self.frame.components.iter().map(|one| format!("{}×{}", one.horizontal, one.vertical));
+            return Err(unsupported(format!("sampling factors {}", factors.collect::<Vec<_>>().join(", "))));
+        }
+        if !self.frame.progressive && !self.is_one_scan() && !is_single(luma) {
+            return Err(unsupported("a sequential picture in several scans with subsampled chroma"));
+        }
+        Ok(())
+    }
+
+    /// Whether the first scan has all components.
+    fn is_one_scan(&self) -> bool {
+        usize::from(self.first_scan) == self.frame.components.len()
+    }
+
+    /// Whether the components call themselves R, G and B.
+    pub(super) fn is_named_rgb(&self) -> bool {
+        self.frame.components.iter().map(|component| component.id).eq(*b"RGB")
+    }
+
+    /// Bytes of coefficients that a decoder must hold until the last scan: all of them unless one scan has everything.
+    pub(super) fn coefficient_bytes(&self) -> u64 {
+        if !self.frame.progressive && self.is_one_scan() {
+            return 0;
+        }
+        let most = |side: fn(&Component) -> u8| self.frame.components.iter().map(side).max().map_or(1, u64::from);
+        let (across, down) = (most(|component| component.horizontal), most(|component| component.vertical));
+        let units = u64::from(self.frame.size.width).div_ceil(8 * across) * u64::from(self.frame.size.height).div_ceil(8 * down);
+        let blocks: u64 = self.frame.components.iter().map(|one| u64::from(one.horizontal) * u64::from(one.vertical)).sum();
+        // 64 coefficients of 16 bits a block.
+        units * blocks * 128
+    }
+
+    /// A copy of everything the picture is made of, and nothing else.
+    ///
+    /// # Errors
+    /// When the end-of-image marker or the scan of any coefficient is missing.
+    pub(super) fn picture(&self, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        let mut copy = Vec::with_capacity(bytes.len() + RUN_OUT);
+        copy.extend([0xFF, SOI]);
+        self.tables.iter().for_each(|table| copy.extend_from_slice(table));
+        let mut seen = vec![0_u64; self.frame.components.len()];
+        let mut at = self.scan;
+        loop {
+            let found = segment(bytes, at)?;
+            at = found.end;
+            match found.marker {
+                SOS => {
+                    self.note_scan(found.payload, &mut seen)?;
+                    copy.extend_from_slice(found.whole);
+                    let end = entropy_end(bytes, at)?;
+                    copy.extend_from_slice(&bytes[at..end]);
+                    at = end;
+                }
+                DHT | DQT | DRI => copy.extend_from_slice(found.whole),
+                EOI => break,
+                0xDC => return Err(unsupported("a height given after the picture (DNL)")),
+                0xE0..=0xEF | 0xFE => {}
+                marker => return Err(damaged(format!("a marker 0xFF{marker:02X} stands within its picture"))),
+            }
+        }
+        if let Some(component) = seen.iter().position(|&seen| seen != u64::MAX) {
+            let name = ["first", "second", "third"].get(component).copied().unwrap_or("last");
+            return Err(DecodeError::truncated(Format::Jpeg, format!("scans of its {name} component are missing")));
+        }
+        if self.frame.progressive {
+            copy.extend([0xFF, EOI]);
+        } else {
+            copy.extend([0; RUN_OUT]);
+        }
+        Ok(copy)
+    }
+
+    /// Notes which coefficients are final after a scan: one bit each in `seen`, by component.
+    fn note_scan(&self, payload: &[u8], seen: &mut [u64]) -> Result<(), DecodeError> {
+        let bad = || damaged("a scan header is not one");
+        let count = usize::from(*payload.first().ok_or_else(bad)?);
+        if !self.frame.progressive && count != 1 && !self.is_one_scan() {
+            return Err(unsupported("a sequential picture in scans of some components each"));
+        }
+        let [first, last, approximation] = *payload.get(1 + 2 * count..).ok_or_else(bad)? else { return Err(bad()) };
+        if first > last || last > 63 {
+            return Err(bad());
+        }
+        // A low nibble above 0 leaves bits to a later scan (G.1.1.1.1).
+        if approximation & 0xF != 0 {
+            return Ok(());
+        }
+        let coefficients = (u64::MAX >> (63 - last)) & (u64::MAX << first);
+        for selector in payload[1..].chunks_exact(2).take(count) {
+            let component = self.frame.components.iter().position(|component| component.id == selector[0]);
+            seen[component.ok_or_else(bad)?] |= coefficients;
+        }
+        Ok(())
+    }
+}
+
+impl Frame {
+    fn read(payload: &[u8], progressive: bool) -> Result<Self, DecodeError> {
+        let bad = || damaged("its frame header is not one");
+        let [precision, _, _, _, _, count, rest @ ..] = payload else { return Err(bad()) };
+        let (height, width) = (be16(payload, 1).ok_or_else(bad)?, be16(payload, 3).ok_or_else(bad)?);
+        if *precision != 8 {
+            return Err(unsupported(format!("{precision} bits a sample")));
+        }
+        if height == 0 {
+            return Err(unsupported("a height given after the picture (DNL)"));
+        }
+        if rest.len() != 3 * usize::from(*count) {
+            return Err(bad());
+        }
+        let component = |entry: &[u8]| Component { id: entry[0], horizontal: entry[1] >> 4, vertical: entry[1] & 0xF };
+        let components: Vec<_> = rest.chunks_exact(3).map(component).collect();
+        if components.iter().any(|one| !(1..=4).contains(&one.horizontal) || !(1..=4).contains(&one.vertical)) {
+            return Err(bad());
+        }
+        Ok(Self { size: Size::new(width.into(), height.into()), components, progressive })
+    }
+}
+
+/// Resolution by a JFIF segment's payload: unit at 7, densities at 8 and 10. Unit 0 is a mere aspect ratio.
+fn jfif_dpi(payload: &[u8]) -> Option<(f64, f64)> {
+    let (x, y) = (f64::from(be16(payload, 8)?), f64::from(be16(payload, 10)?));
+    match payload[7] {
+        1 => exif::plausible(x, y),
+        2 => exif::plausible(x * CM_PER_INCH, y * CM_PER_INCH),
+        _ => None,
+    }
+}
+
+/// Where the entropy-coded data that begins at `at` ends: at the first marker that is no restart.
+fn entropy_end(bytes: &[u8], mut at: usize) -> Result<usize, DecodeError> {
+    const CUT: &str = "its end-of-image marker is missing";
+    loop {
+        let found = next_ff(bytes, at).ok_or_else(|| truncated(CUT))?;
+        match bytes.get(found + 1) {
+            None => return Err(truncated(CUT)),
+            Some(0x00 | 0xD0..=0xD7) => at = found + 2,
+            // A fill byte: the marker is behind it.
+            Some(0xFF) => at = found + 1,
+            Some(_) => return Ok(found),
+        }
+    }
+}
+
+/// The next byte of all ones at or behind `at`, looked for eight at a time: data has one in some 200.
+fn next_ff(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(eight) = bytes.get(at..at + 8) {
+        let inverted = !u64::from_le_bytes(eight.try_into().expect("eight bytes are eight"));
+        // The classic test for a zero byte; its lowest hit is always a true one.
+        let zero = inverted.wrapping_sub(0x0101_0101_0101_0101) & !inverted & 0x8080_8080_8080_8080;
+        if zero != 0 {
+            return Some(at + zero.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    bytes.get(at..)?.iter().position(|&byte| byte == 0xFF).map(|found| at + found)
+}

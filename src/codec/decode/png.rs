@@ -1,0 +1,110 @@
+//! PNG: every colour type and depth; palettes and fewer than 8 bits are expanded to 8, 16 bits stay 16.
+//!
+//! All checksums are verified and the end chunk is required. Animations are refused: which frame is the scan?
+
+use std::io::{Cursor, ErrorKind};
+
+use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Reader, Transformations, Unit};
+
+use super::Stored;
+use crate::codec::exif;
+use crate::codec::header::{DecodeLimits, ScanHeader};
+use crate::codec::{Channels, DecodeError, Format};
+use crate::imaging::{Samples, ScanImage, Size};
+
+/// Memory for chunks and rows, bytes. The longest row that a limit lets pass takes 8 × 300 000; metadata chunks beyond the
+/// rest are refused, since none of them is honest.
+const CHUNK_BYTES: usize = 64 << 20;
+
+/// Metres an inch.
+const METRES_PER_INCH: f64 = 0.0254;
+
+type Open<'a> = Reader<Cursor<&'a [u8]>>;
+
+fn failed(error: DecodingError) -> DecodeError {
+    match error {
+        DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            DecodeError::truncated(Format::Png, "a chunk is cut or its end chunk is missing")
+        }
+        error => DecodeError::damaged(Format::Png, error),
+    }
+}
+
+pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
+    Ok(open(bytes, limits)?.1)
+}
+
+/// Reads up to the picture's data.
+fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHeader), DecodeError> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_checksums(false);
+    options.set_skip_ancillary_crc_failures(false);
+    // Compressed texts and profiles unpack without bound, and are not used.
+    options.set_ignore_text_chunk(true);
+    options.set_ignore_iccp_chunk(true);
+    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
+    decoder.set_limits(Limits { bytes: CHUNK_BYTES });
+    decoder.set_transformations(Transformations::EXPAND);
+    let info = decoder.read_header_info().map_err(failed)?;
+    let size = Size::new(info.width, info.height);
+    limits.check(Format::Png, size)?;
+    let reader = decoder.read_info().map_err(failed)?;
+    if reader.info().animation_control.is_some() {
+        return Err(DecodeError::unsupported(Format::Png, "an animation (APNG)"));
+    }
+    let (color, depth) = reader.output_color_type();
+    let channels = match color {
+        ColorType::Grayscale => Channels::Grey,
+        ColorType::GrayscaleAlpha => Channels::GreyAlpha,
+        ColorType::Rgb => Channels::Rgb,
+        ColorType::Rgba => Channels::Rgba,
+        ColorType::Indexed => return Err(DecodeError::damaged(Format::Png, "its palette is missing")),
+    };
+    let bit_depth = if depth == BitDepth::Sixteen { 16 } else { 8 };
+    let mut header = ScanHeader { format: Format::Png, size, bit_depth, channels, scratch_bytes: 0 };
+    if reader.info().interlaced && bit_depth == 16 {
+        // An interlaced picture is put together as bytes before it becomes samples.
+        header.scratch_bytes = header.picture_bytes();
+    }
+    Ok((reader, header))
+}
+
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
+    let (mut reader, header) = open(bytes, limits)?;
+    header.reserve()?;
+    let too_large = || DecodeError::TooManyPixels { size: header.size, limit: limits.max_pixels };
+    let count = usize::try_from(header.picture_bytes()).map_err(|_| too_large())?;
+    let samples = if header.bit_depth == 8 {
+        let mut samples = vec![0; count];
+        reader.next_frame(&mut samples).map_err(failed)?;
+        Samples::U8(samples)
+    } else if reader.info().interlaced {
+        let mut raw = vec![0; count];
+        reader.next_frame(&mut raw).map_err(failed)?;
+        Samples::U16(raw.chunks_exact(2).map(big_endian).collect())
+    } else {
+        let mut samples = Vec::with_capacity(count / 2);
+        let mut row = vec![0; count / header.size.height as usize];
+        while reader.read_row(&mut row).map_err(failed)?.is_some() {
+            samples.extend(row.chunks_exact(2).map(big_endian));
+        }
+        Samples::U16(samples)
+    };
+    reader.finish().map_err(failed)?;
+    let image = ScanImage::new(header.size, header.channels, samples)
+        .ok_or_else(|| DecodeError::damaged(Format::Png, "it has fewer rows than its header says"))?;
+    let info = reader.info();
+    let found = info.exif_metadata.as_deref().map(exif::read).unwrap_or_default();
+    let chunk = info.pixel_dims.filter(|dims| dims.unit == Unit::Meter);
+    let dpi = chunk.and_then(|dims| {
+        exif::plausible(f64::from(dims.xppu) * METRES_PER_INCH, f64::from(dims.yppu) * METRES_PER_INCH)
+    });
+    Ok(Stored { header, image, orientation: found.orientation, dpi: dpi.or(found.dpi) })
+}
+
+fn big_endian(pair: &[u8]) -> u16 {
+    u16::from_be_bytes([pair[0], pair[1]])
+}
+
+#[cfg(test)]
+mod tests;

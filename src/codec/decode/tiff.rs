@@ -1,0 +1,152 @@
+//! TIFF and BigTIFF: grey and RGB with or without alpha, 8 and 16 bits, strips and tiles, chunky and planar, stored as they
+//! are or as LZW, Deflate or PackBits; bilevel and 2- and 4-bit grey are expanded to 8 bits.
+//!
+//! The first page is the scan; a first page that calls itself a reduced copy is refused. Samples beyond colour and alpha
+//! (a scanner's infrared channel) are left out. Alpha that was multiplied into the colour is divided out again.
+
+mod facts;
+
+use std::io::{Cursor, ErrorKind};
+
+use tiff::TiffError;
+use tiff::decoder::{Decoder, DecodingResult, Limits};
+
+use self::facts::{Alpha, Facts};
+use super::Stored;
+use crate::codec::header::{DecodeLimits, ScanHeader};
+use crate::codec::{Channels, DecodeError, Format};
+use crate::imaging::{Samples, ScanImage};
+
+type Open<'a> = Decoder<Cursor<&'a [u8]>>;
+
+fn failed(error: TiffError) -> DecodeError {
+    match error {
+        TiffError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => DecodeError::truncated(Format::Tiff, error),
+        TiffError::UnsupportedError(error) => DecodeError::unsupported(Format::Tiff, error.to_string()),
+        error => DecodeError::damaged(Format::Tiff, error),
+    }
+}
+
+pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(failed)?;
+    let facts = Facts::read(&mut decoder, bytes.len() as u64, limits)?;
+    Ok(facts.header())
+}
+
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
+    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(failed)?;
+    let facts = Facts::read(&mut decoder, bytes.len() as u64, limits)?;
+    let header = facts.header();
+    header.reserve()?;
+    let raw = read(decoder, bytes, &facts)?;
+    let samples = match raw {
+        DecodingResult::U8(raw) if facts.bits < 8 => Samples::U8(expand(&raw, &facts)),
+        DecodingResult::U8(raw) => Samples::U8(arrange(raw, &facts)?),
+        DecodingResult::U16(raw) => Samples::U16(arrange(raw, &facts)?),
+        _ => return Err(DecodeError::unsupported(Format::Tiff, "samples that are not whole numbers of 8 or 16 bits")),
+    };
+    let image = ScanImage::new(header.size, header.channels, samples)
+        .ok_or_else(|| DecodeError::damaged(Format::Tiff, "it has another number of samples than its tags say"))?;
+    Ok(Stored { header, image, orientation: facts.orientation, dpi: facts.dpi })
+}
+
+/// Reads all planes as they are stored.
+fn read(mut decoder: Open<'_>, bytes: &[u8], facts: &Facts) -> Result<DecodingResult, DecodeError> {
+    let layout = decoder.image_buffer_layout().map_err(failed)?;
+    // The library's own limits (256 MiB) are below scans of 50 megapixels; the size has been checked, so allow just that.
+    let wanted = usize::try_from(facts.stored_bytes()).unwrap_or(usize::MAX);
+    if layout.complete_len > wanted {
+        return Err(DecodeError::damaged(Format::Tiff, "its tags contradict each other"));
+    }
+    let mut limits = Limits::default();
+    limits.decoding_buffer_size = wanted;
+    limits.intermediate_buffer_size = bytes.len();
+    let mut decoder = decoder.with_limits(limits);
+    let mut raw = DecodingResult::U8(Vec::new());
+    decoder.read_image_to_buffer(&mut raw).map_err(failed)?;
+    Ok(raw)
+}
+
+/// Spreads grey of 1, 2 or 4 bits, rows padded to whole bytes, over 0..=255.
+fn expand(raw: &[u8], facts: &Facts) -> Vec<u8> {
+    let bits = usize::from(facts.bits);
+    let width = facts.size.width as usize;
+    let most = (1_u16 << bits) - 1;
+    let scale = u8::try_from(255 / most).expect("255 is a multiple of 1, 3 and 15, none above it");
+    let row = |row: &[u8]| {
+        let row = row.to_vec();
+        (0..width).map(move |x| {
+            let bit = x * bits;
+            let value = row[bit / 8] >> (8 - bits - bit % 8);
+            (value & most as u8) * scale
+        })
+    };
+    raw.chunks_exact((width * bits).div_ceil(8)).flat_map(row).collect()
+}
+
+/// Interleaves planes, leaves extra samples out, divides alpha out.
+fn arrange<T: Sample>(raw: Vec<T>, facts: &Facts) -> Result<Vec<T>, DecodeError> {
+    let kept = facts.channels.count();
+    let stored = facts.decoded_samples();
+    let pixels = usize::try_from(facts.size.pixels()).ok();
+    if pixels.and_then(|pixels| pixels.checked_mul(stored)) != Some(raw.len()) {
+        return Err(DecodeError::damaged(Format::Tiff, "it has another number of samples than its tags say"));
+    }
+    let mut samples = if facts.planar && stored > 1 {
+        let plane = raw.len() / stored;
+        let mut samples = vec![T::default(); plane * kept];
+        for (channel, plane) in raw.chunks_exact(plane).take(kept).enumerate() {
+            samples[channel..].iter_mut().step_by(kept).zip(plane).for_each(|(to, from)| *to = *from);
+        }
+        samples
+    } else if stored > kept {
+        raw.chunks_exact(stored).flat_map(|pixel| &pixel[..kept]).copied().collect()
+    } else {
+        raw
+    };
+    if facts.alpha == Alpha::Associated {
+        divide_alpha(&mut samples, facts.channels);
+    }
+    Ok(samples)
+}
+
+/// A sample of 8 or 16 bits.
+trait Sample: Copy + Default + Into<u32> {
+    /// Full intensity, full opacity.
+    const MOST: u32;
+    /// From a value up to `MOST`.
+    fn from(value: u32) -> Self;
+}
+
+impl Sample for u8 {
+    const MOST: u32 = 0xFF;
+    fn from(value: u32) -> Self {
+        value as Self
+    }
+}
+
+impl Sample for u16 {
+    const MOST: u32 = 0xFFFF;
+    fn from(value: u32) -> Self {
+        value as Self
+    }
+}
+
+/// Colour ÷ alpha, rounded; where nothing is opaque there is no colour to restore.
+fn divide_alpha<T: Sample>(samples: &mut [T], channels: Channels) {
+    for pixel in samples.chunks_exact_mut(channels.count()) {
+        let Some((alpha, colour)) = pixel.split_last_mut() else { continue };
+        let alpha: u32 = (*alpha).into();
+        if alpha == 0 || alpha == T::MOST {
+            continue;
+        }
+        for sample in colour {
+            // At most 65535 × 65535 + 32767, which fits.
+            let value: u32 = (*sample).into();
+            *sample = T::from(((value * T::MOST + alpha / 2) / alpha).min(T::MOST));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+//! What the tags of a TIFF's first page say, and whether its strips or tiles are all there.
+
+use tiff::decoder::{ChunkType, ifd::Value};
+use tiff::tags::Tag;
+
+use super::{Open, failed};
+use crate::codec::exif;
+use crate::codec::header::{DecodeLimits, ScanHeader};
+use crate::codec::{Channels, DecodeError, Format};
+use crate::imaging::Size;
+
+/// Most samples a pixel: colour, alpha and some of a scanner's extras.
+const MAX_SAMPLES: u16 = 8;
+
+/// Photometric interpretations (tag 262).
+const WHITE_IS_ZERO: u16 = 0;
+const BLACK_IS_ZERO: u16 = 1;
+const RGB: u16 = 2;
+
+/// Meaning of the alpha sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alpha {
+    None,
+    /// Multiplied into the colour.
+    Associated,
+    Unassociated,
+}
+
+/// The first page.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) size: Size,
+    /// Bits a stored sample: 1, 2, 4, 8 or 16.
+    pub(super) bits: u16,
+    /// Samples a stored pixel.
+    pub(super) samples: u16,
+    pub(super) channels: Channels,
+    pub(super) alpha: Alpha,
+    pub(super) planar: bool,
+    pub(super) orientation: Option<u8>,
+    pub(super) dpi: Option<(f64, f64)>,
+    is_rgb: bool,
+}
+
+fn unsupported(what: impl Into<String>) -> DecodeError {
+    DecodeError::unsupported(Format::Tiff, what)
+}
+
+fn number(decoder: &mut Open<'_>, tag: Tag, default: u16) -> Result<u16, DecodeError> {
+    // The first value stands for all: the library refuses samples of different kinds.
+    let values = decoder.find_tag_unsigned_vec::<u16>(tag).map_err(failed)?;
+    Ok(values.and_then(|values| values.first().copied()).unwrap_or(default))
+}
+
+impl Facts {
+    /// Reads and checks the tags; `length` is the file's, bytes.
+    pub(super) fn read(decoder: &mut Open<'_>, length: u64, limits: &DecodeLimits) -> Result<Self, DecodeError> {
+        let (width, height) = decoder.dimensions().map_err(failed)?;
+        let size = Size::new(width, height);
+        limits.check(Format::Tiff, size)?;
+        let subfile = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).map_err(failed)?.unwrap_or(0);
+        if subfile & 1 != 0 {
+            return Err(unsupported("its first page is a reduced copy (as in camera raw files)"));
+        }
+        let photometric = number(decoder, Tag::PhotometricInterpretation, u16::MAX)?;
+        let samples = number(decoder, Tag::SamplesPerPixel, 1)?;
+        let bits = number(decoder, Tag::BitsPerSample, 1)?;
+        let compression = number(decoder, Tag::Compression, 1)?;
+        let has_predictor = number(decoder, Tag::Predictor, 1)? != 1;
+        let planar = number(decoder, Tag::PlanarConfiguration, 1)? == 2;
+        require_compression(compression)?;
+        require_samples(decoder, photometric, bits, samples)?;
+        let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(failed)?.unwrap_or_default();
+        let is_rgb = photometric == RGB;
+        let colours = if is_rgb { 3 } else { 1 };
+        let alpha = match (extra.first(), samples.checked_sub(colours)) {
+            (_, None) => return Err(DecodeError::damaged(Format::Tiff, format!("RGB of {samples} samples a pixel"))),
+            (_, Some(0)) => Alpha::None,
+            (Some(1), _) => Alpha::Associated,
+            // Writers that forget the tag mean alpha (as libtiff assumes).
+            (Some(2), _) => Alpha::Unassociated,
+            (None, Some(1)) if is_rgb => Alpha::Unassociated,
+            _ => Alpha::None,
+        };
+        let channels = match (is_rgb, alpha == Alpha::None) {
+            (false, true) => Channels::Grey,
+            (false, false) => Channels::GreyAlpha,
+            (true, true) => Channels::Rgb,
+            (true, false) => Channels::Rgba,
+        };
+        if photometric == WHITE_IS_ZERO && samples > 1 {
+            return Err(unsupported("inverted grey with extra samples"));
+        }
+        // The library undoes the predictor after it has left samples out, which garbles the rest.
+        if is_rgb && has_predictor && !planar && usize::from(samples) > channels.count() {
+            return Err(unsupported("a predictor over samples beyond colour and alpha"));
+        }
+        let facts = Self {
+            size,
+            bits,
+            samples,
+            channels,
+            alpha,
+            planar,
+            orientation: decoder.find_tag_unsigned::<u32>(Tag::Orientation).ok().flatten().and_then(exif::orientation_of),
+            dpi: resolution(decoder),
+            is_rgb,
+        };
+        require_chunks(decoder, &facts, compression, length)?;
+        Ok(facts)
+    }
+
+    /// Samples a pixel of what the library gives back: it leaves those beyond RGB(A) out, but not those beyond grey.
+    pub(super) fn decoded_samples(&self) -> usize {
+        if self.is_rgb { self.channels.count() } else { usize::from(self.samples) }
+    }
+
+    /// Bytes of what the library gives back.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        let row = u64::from(self.size.width) * self.decoded_samples() as u64 * u64::from(self.bits);
+        row.div_ceil(8) * u64::from(self.size.height)
+    }
+
+    pub(super) fn header(&self) -> ScanHeader {
+        let rearranged = self.bits < 8 || self.planar && self.samples > 1 || self.decoded_samples() > self.channels.count();
+        ScanHeader {
+            format: Format::Tiff,
+            size: self.size,
+            bit_depth: if self.bits == 16 { 16 } else { 8 },
+            channels: self.channels,
+            scratch_bytes: if rearranged { self.stored_bytes() } else { 0 },
+        }
+    }
+}
+
+fn require_compression(compression: u16) -> Result<(), DecodeError> {
+    let name = match compression {
+        1 | 5 | 8 | 32_773 | 32_946 => return Ok(()),
+        2..=4 => "fax compression (CCITT)",
+        6 | 7 => "JPEG compression inside TIFF",
+        33_003 | 33_005 | 34_712 => "JPEG 2000 compression inside TIFF",
+        50_000 => "Zstandard compression",
+        50_001 => "WebP compression inside TIFF",
+        other => return Err(unsupported(format!("compression method {other}"))),
+    };
+    Err(unsupported(name))
+}
+
+fn require_samples(decoder: &mut Open<'_>, photometric: u16, bits: u16, samples: u16) -> Result<(), DecodeError> {
+    match photometric {
+        WHITE_IS_ZERO | BLACK_IS_ZERO | RGB => {}
+        3 => return Err(unsupported("palette colour")),
+        4 => return Err(unsupported("a transparency mask")),
+        5 => return Err(unsupported("CMYK colour for print")),
+        6 => return Err(unsupported("YCbCr colour")),
+        8..=10 => return Err(unsupported("CIELab colour")),
+        32_803 | 34_892 => return Err(unsupported("camera raw data")),
+        other => return Err(unsupported(format!("photometric interpretation {other}"))),
+    }
+    match number(decoder, Tag::SampleFormat, 1)? {
+        1 => {}
+        2 => return Err(unsupported("signed samples")),
+        3 => return Err(unsupported(format!("{bits}-bit floating-point samples"))),
+        other => return Err(unsupported(format!("sample format {other}"))),
+    }
+    if samples > MAX_SAMPLES {
+        return Err(unsupported(format!("{samples} samples a pixel")));
+    }
+    match bits {
+        8 | 16 => {}
+        1 | 2 | 4 if samples == 1 && photometric != RGB => {}
+        _ => return Err(unsupported(format!("{bits} bits a sample"))),
+    }
+    if bits < 8 && number(decoder, Tag::FillOrder, 1)? != 1 {
+        return Err(unsupported("bits stored from the right (FillOrder 2)"));
+    }
+    Ok(())
+}
+
+/// Every strip or tile must lie within the file, and an uncompressed one must be long enough: the library would read on
+/// into whatever follows it.
+fn require_chunks(decoder: &mut Open<'_>, facts: &Facts, compression: u16, length: u64) -> Result<(), DecodeError> {
+    let (offsets, counts, name) = match decoder.get_chunk_type() {
+        ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts, "strip"),
+        ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts, "tile"),
+    };
+    let offsets = decoder.get_tag_u64_vec(offsets).map_err(failed)?;
+    let counts = decoder.get_tag_u64_vec(counts).map_err(failed)?;
+    let (chunk_width, _) = decoder.chunk_dimensions();
+    let samples = if facts.planar { 1 } else { u64::from(facts.samples) };
+    let row = (u64::from(chunk_width) * samples * u64::from(facts.bits)).div_ceil(8);
+    for (index, (&offset, &count)) in offsets.iter().zip(&counts).enumerate() {
+        let which = || format!("{name} {} of {}", index + 1, offsets.len());
+        if offset.checked_add(count).is_none_or(|end| end > length) {
+            return Err(DecodeError::truncated(Format::Tiff, format!("{} lies beyond its end", which())));
+        }
+        // Strips of the last plane follow those of the first: their heights repeat, and so do their indices below.
+        let in_plane = index % (offsets.len() / planes(facts)).max(1);
+        let (_, rows) = decoder.chunk_data_dimensions(u32::try_from(in_plane).unwrap_or(u32::MAX));
+        if compression == 1 && count < row.saturating_mul(u64::from(rows)) {
+            return Err(DecodeError::truncated(Format::Tiff, format!("{} is shorter than its rows", which())));
+        }
+    }
+    Ok(())
+}
+
+fn planes(facts: &Facts) -> usize {
+    if facts.planar { usize::from(facts.samples) } else { 1 }
+}
+
+/// Resolution by tags 282, 283 and 296; a bad one is none.
+fn resolution(decoder: &mut Open<'_>) -> Option<(f64, f64)> {
+    let mut ratio = |tag| match decoder.find_tag(tag).ok()?? {
+        Value::Rational(n, d) => Some(f64::from(n) / f64::from(d)),
+        _ => None,
+    };
+    let (x, y) = (ratio(Tag::XResolution), ratio(Tag::YResolution));
+    // Inches when nothing else is said (TIFF 6.0, section 8).
+    let unit = decoder.find_tag_unsigned::<u32>(Tag::ResolutionUnit).ok().flatten().unwrap_or(2);
+    exif::dpi_of(x, y, unit)
+}

@@ -1,0 +1,299 @@
+//! TIFFs made by hand, tag by tag, in both byte orders.
+
+use super::*;
+use crate::codec::{Carried, DecodedScan, EncodeSettings, TiffCompression, decode, encode, read_header};
+use crate::codec::samples::picture;
+use crate::imaging::Size;
+
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+const RATIONAL: u16 = 5;
+
+/// A page: tags in any order, and the strips or tiles.
+#[derive(Clone)]
+struct Page {
+    big_endian: bool,
+    tags: Vec<(u16, u16, Vec<u32>)>,
+    chunks: Vec<Vec<u8>>,
+}
+
+impl Page {
+    /// `bits` a sample, `samples` a pixel, in strips of `rows`.
+    fn new(size: (u32, u32), bits: u32, samples: u32, photometric: u32, rows: u32, chunks: Vec<Vec<u8>>) -> Self {
+        let tags = vec![
+            (256, LONG, vec![size.0]),
+            (257, LONG, vec![size.1]),
+            (258, SHORT, vec![bits; samples as usize]),
+            (259, SHORT, vec![1]),
+            (262, SHORT, vec![photometric]),
+            (277, SHORT, vec![samples]),
+            (278, LONG, vec![rows]),
+        ];
+        Self { big_endian: false, tags, chunks }
+    }
+
+    fn with(mut self, tag: u16, kind: u16, values: &[u32]) -> Self {
+        self.tags.retain(|(known, ..)| *known != tag);
+        self.tags.push((tag, kind, values.to_vec()));
+        self
+    }
+
+    /// Tags first, so that a cut file still has them.
+    fn bytes(&self) -> Vec<u8> {
+        let mut page = self.clone();
+        let is_tiled = page.tags.iter().any(|(tag, ..)| *tag == 322);
+        let (offsets, counts) = if is_tiled { (324, 325) } else { (273, 279) };
+        let lengths: Vec<u32> = page.chunks.iter().map(|chunk| chunk.len() as u32).collect();
+        if !page.tags.iter().any(|(tag, ..)| *tag == counts) {
+            page = page.with(counts, LONG, &lengths);
+        }
+        page = page.with(offsets, LONG, &lengths);
+        page.tags.sort();
+        let width = |kind: u16| if kind == SHORT { 2 } else { 4 };
+        let size = |(_, kind, values): &(u16, u16, Vec<u32>)| width(*kind) * values.len();
+        let values_at = 8 + 2 + 12 * page.tags.len() + 4;
+        let outside: usize = page.tags.iter().map(size).filter(|size| *size > 4).sum();
+        let mut chunk_at = (values_at + outside) as u32;
+        let chunk_offsets = lengths.iter().map(|length| { chunk_at += length; chunk_at - length }).collect();
+        page.tags.iter_mut().find(|(tag, ..)| *tag == offsets).unwrap().2 = chunk_offsets;
+        let put = |bytes: &mut Vec<u8>, kind: u16, value: u32| match (kind, self.big_endian) {
+            (SHORT, true) => bytes.extend((value as u16).to_be_bytes()),
+            (SHORT, false) => bytes.extend((value as u16).to_le_bytes()),
+            (_, true) => bytes.extend(value.to_be_bytes()),
+            (_, false) => bytes.extend(value.to_le_bytes()),
+        };
+        let mut file = if self.big_endian { b"MM\0\x2A".to_vec() } else { b"II\x2A\0".to_vec() };
+        put(&mut file, LONG, 8);
+        put(&mut file, SHORT, page.tags.len() as u32);
+        let mut values = Vec::new();
+        for tag in &page.tags {
+            put(&mut file, SHORT, tag.0.into());
+            put(&mut file, SHORT, tag.1.into());
+            put(&mut file, LONG, (tag.2.len() / if tag.1 == RATIONAL { 2 } else { 1 }) as u32);
+            let mut own = Vec::new();
+            tag.2.iter().for_each(|&value| put(&mut own, tag.1, value));
+            if own.len() > 4 {
+                put(&mut file, LONG, (values_at + values.len()) as u32);
+                values.extend(own);
+            } else {
+                own.resize(4, 0);
+                file.extend(own);
+            }
+        }
+        put(&mut file, LONG, 0);
+        file.extend(values);
+        page.chunks.iter().for_each(|chunk| file.extend(chunk));
+        file
+    }
+}
+
+fn scan(page: &Page) -> Result<DecodedScan, DecodeError> {
+    decode(&page.bytes(), &DecodeLimits::default())
+}
+
+fn eight(page: &Page) -> Vec<u8> {
+    match scan(page).unwrap().image.into_samples() {
+        Samples::U8(samples) => samples,
+        Samples::U16(_) => panic!("8 bits were made"),
+    }
+}
+
+fn sixteen(page: &Page) -> Vec<u16> {
+    match scan(page).unwrap().image.into_samples() {
+        Samples::U16(samples) => samples,
+        Samples::U8(_) => panic!("16 bits were made"),
+    }
+}
+
+/// 3 × 2 grey of 8 bits: 1 2 3 / 4 5 6, a row a strip.
+fn small() -> Page {
+    Page::new((3, 2), 8, 1, 1, 1, vec![vec![1, 2, 3], vec![4, 5, 6]])
+}
+
+#[test]
+fn both_byte_orders_give_the_same_samples() {
+    let values = [1_u16, 256, 65_535, 258, 4097, 0];
+    let little = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let big = values.iter().flat_map(|value| value.to_be_bytes()).collect();
+    let mut page = Page::new((3, 2), 16, 1, 1, 2, vec![little]);
+    assert_eq!(sixteen(&page), values);
+    page.big_endian = true;
+    page.chunks = vec![big];
+    assert_eq!(sixteen(&page), values);
+}
+
+#[test]
+fn white_is_zero_is_inverted() {
+    let page = small().with(262, SHORT, &[0]);
+    assert_eq!(eight(&page), [254, 253, 252, 251, 250, 249]);
+    let page = Page::new((1, 1), 16, 1, 0, 1, vec![vec![1, 2]]);
+    assert_eq!(sixteen(&page), [65_535 - 0x0201]);
+}
+
+#[test]
+fn fewer_bits_than_eight_are_spread_over_the_range() {
+    let row = |bits: u32, row: Vec<u8>| Page::new((3, 1), bits, 1, 1, 1, vec![row]);
+    assert_eq!(eight(&row(1, vec![0b1010_0000])), [255, 0, 255]);
+    assert_eq!(eight(&row(2, vec![0b0001_1100])), [0, 85, 255]);
+    assert_eq!(eight(&row(4, vec![0x0F, 0x70])), [0, 255, 119]);
+    assert_eq!(eight(&row(1, vec![0b1010_0000]).with(262, SHORT, &[0])), [0, 255, 0], "white is zero");
+    let two_rows = Page::new((9, 2), 1, 1, 1, 2, vec![vec![0x80, 0x80, 0x00, 0x00]]);
+    let mut expected = vec![0; 18];
+    (expected[0], expected[8]) = (255, 255);
+    assert_eq!(eight(&two_rows), expected, "rows end with whole bytes");
+}
+
+#[test]
+fn tiles_are_put_together() {
+    // 20 × 18 in tiles of 16 × 16: two across, two down, padded to the right and below.
+    let value = |x: u32, y: u32| (x * 11 + y * 3) as u8;
+    let tile = |left: u32, top: u32| (0..16).flat_map(|y| (0..16).map(move |x| value(left + x, top + y))).collect();
+    let mut page = Page::new((20, 18), 8, 1, 1, 1, vec![tile(0, 0), tile(16, 0), tile(0, 16), tile(16, 16)]);
+    page.tags.retain(|(tag, ..)| *tag != 278);
+    let page = page.with(322, SHORT, &[16]).with(323, SHORT, &[16]);
+    let expected: Vec<u8> = (0..18).flat_map(|y| (0..20).map(move |x| value(x, y))).collect();
+    assert_eq!(eight(&page), expected);
+}
+
+#[test]
+fn planes_are_interleaved() {
+    let page = Page::new((2, 2), 8, 3, 2, 1, vec![vec![1, 2], vec![3, 4], vec![11, 12], vec![13, 14], vec![21, 22], vec![23, 24]]);
+    let page = page.with(284, SHORT, &[2]);
+    assert_eq!(eight(&page), [1, 11, 21, 2, 12, 22, 3, 13, 23, 4, 14, 24]);
+    let header = read_header(&page.bytes(), &DecodeLimits::default()).unwrap();
+    assert_eq!(header.scratch_bytes, header.picture_bytes());
+    // A fourth plane of no known meaning is left out.
+    let mut extra = page.with(258, SHORT, &[8; 4]).with(277, SHORT, &[4]).with(338, SHORT, &[0]);
+    extra.chunks.extend([vec![31, 32], vec![33, 34]]);
+    assert_eq!(eight(&extra), [1, 11, 21, 2, 12, 22, 3, 13, 23, 4, 14, 24]);
+}
+
+#[test]
+fn alpha_is_kept_and_other_samples_are_left_out() {
+    let grey = Page::new((2, 1), 8, 2, 1, 1, vec![vec![10, 255, 20, 128]]);
+    let found = scan(&grey.clone().with(338, SHORT, &[2])).unwrap();
+    assert_eq!((found.header.channels, found.image.samples()), (Channels::GreyAlpha, &Samples::U8(vec![10, 255, 20, 128])));
+    let infrared = scan(&grey.clone().with(338, SHORT, &[0])).unwrap();
+    assert_eq!((infrared.header.channels, infrared.image.samples()), (Channels::Grey, &Samples::U8(vec![10, 20])));
+    let rgb = Page::new((2, 1), 8, 4, 2, 1, vec![vec![1, 2, 3, 99, 4, 5, 6, 98]]);
+    assert_eq!(eight(&rgb.clone().with(338, SHORT, &[2])), [1, 2, 3, 99, 4, 5, 6, 98]);
+    assert_eq!(eight(&rgb.clone().with(338, SHORT, &[0])), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(scan(&rgb).unwrap().header.channels, Channels::Rgba, "without a word of meaning it is alpha");
+}
+
+#[test]
+fn alpha_multiplied_into_the_colour_is_divided_out() {
+    let page = Page::new((4, 1), 8, 2, 1, 1, vec![vec![50, 128, 77, 255, 9, 0, 200, 100]]).with(338, SHORT, &[1]);
+    // 50 ÷ (128 ÷ 255) = 99.6; opaque and fully transparent pixels stay; more colour than alpha allows is full.
+    assert_eq!(eight(&page), [100, 128, 77, 255, 9, 0, 255, 100]);
+}
+
+#[test]
+fn every_orientation_is_applied_once_and_nonsense_not_at_all() {
+    for (orientation, width, expected) in crate::codec::orientation::tests::TURNED {
+        let page = small().with(274, SHORT, &[orientation.into()]).with(282, RATIONAL, &[300, 1]).with(283, RATIONAL, &[6000, 10]);
+        let found = scan(&page).unwrap();
+        assert_eq!((found.orientation, found.image.size()), (orientation, Size::new(width, 6 / width)));
+        assert_eq!(found.image.samples(), &Samples::U8(expected.to_vec()), "{orientation}");
+        let dpi = if width == 2 { (600.0, 300.0) } else { (300.0, 600.0) };
+        assert_eq!(found.carried.dpi, Some(dpi), "inches are meant where no unit is given");
+    }
+    let found = scan(&small().with(274, SHORT, &[12])).unwrap();
+    assert_eq!((found.orientation, found.image.size()), (1, Size::new(3, 2)));
+}
+
+#[test]
+fn resolutions_have_units() {
+    let page = small().with(282, RATIONAL, &[100, 1]).with(283, RATIONAL, &[100, 1]);
+    assert_eq!(scan(&page.clone().with(296, SHORT, &[3])).unwrap().carried.dpi, Some((254.0, 254.0)));
+    assert_eq!(scan(&page.clone().with(296, SHORT, &[1])).unwrap().carried.dpi, None);
+    assert_eq!(scan(&page.with(282, RATIONAL, &[100, 0])).unwrap().carried.dpi, None);
+}
+
+#[test]
+fn a_huge_header_is_rejected_before_anything_is_decoded() {
+    let page = Page::new((25_000, 20_000), 8, 1, 1, 20_000, vec![vec![0; 100]]);
+    let error = read_header(&page.bytes(), &DecodeLimits::default()).unwrap_err();
+    assert_eq!(error.to_string(), "25000×20000 pixels are more than the limit of 400 megapixels");
+}
+
+#[test]
+fn every_cut_is_rejected() {
+    let bytes = small().bytes();
+    for length in 0..bytes.len() {
+        assert!(decode(&bytes[..length], &DecodeLimits::default()).is_err(), "{length} of {}", bytes.len());
+    }
+    for compression in [TiffCompression::None, TiffCompression::Lzw, TiffCompression::Deflate] {
+        let settings = EncodeSettings { tiff_compression: compression, ..EncodeSettings::default() };
+        let image = picture(120, 80, Channels::Rgb, 16);
+        let bytes = encode(&image, Format::Tiff, &settings, &Carried::default()).unwrap();
+        for length in [25, 50, 75, 95, 99].map(|percent| bytes.len() * percent / 100).into_iter().chain(bytes.len() - 30..bytes.len()) {
+            let error = decode(&bytes[..length], &DecodeLimits::default()).unwrap_err();
+            assert!(matches!(error, DecodeError::Truncated { .. }), "{compression}, {length}: {error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_strip_that_is_too_short_or_not_there_is_rejected() {
+    let short = small().with(279, LONG, &[3, 2]);
+    let error = scan(&short).unwrap_err();
+    assert!(matches!(error, DecodeError::Truncated { .. }), "the next bytes of the file are not its third: {error:?}");
+    let beyond = small().with(279, LONG, &[3, 4]);
+    assert!(matches!(scan(&beyond), Err(DecodeError::Truncated { .. })));
+    let far = small().with(279, LONG, &[3, u32::MAX]);
+    assert!(matches!(scan(&far), Err(DecodeError::Truncated { .. })));
+    let mut missing = small();
+    missing.chunks.pop();
+    assert!(matches!(scan(&missing), Err(DecodeError::Damaged { .. })));
+}
+
+#[test]
+fn compressed_data_that_ends_early_is_rejected() {
+    // PackBits: a run of 3, then a run that the strip does not hold.
+    let page = Page::new((6, 1), 8, 1, 1, 1, vec![vec![0xFE, 7]]).with(259, SHORT, &[32_773]);
+    assert!(scan(&page).is_err());
+    let mut whole = page;
+    whole.chunks = vec![vec![0xFE, 7, 0x02, 1, 2, 3]];
+    assert_eq!(eight(&whole), [7, 7, 7, 1, 2, 3]);
+}
+
+#[test]
+fn what_is_not_supported_says_so() {
+    let rgb = || Page::new((2, 1), 8, 3, 2, 1, vec![vec![1, 2, 3, 4, 5, 6]]);
+    let grey = |bits: u32| Page::new((2, 1), bits, 1, 1, 1, vec![vec![0; 64]]);
+    for (page, word) in [
+        (small().with(262, SHORT, &[3]), "palette"),
+        (rgb().with(262, SHORT, &[8]), "CIELab"),
+        (rgb().with(262, SHORT, &[6]), "YCbCr"),
+        (Page::new((1, 1), 8, 4, 5, 1, vec![vec![0; 4]]), "CMYK"),
+        (grey(32), "32 bits"),
+        (grey(12), "12 bits"),
+        (grey(32).with(339, SHORT, &[3]), "floating-point"),
+        (grey(16).with(339, SHORT, &[2]), "signed"),
+        (grey(1).with(266, SHORT, &[2]), "FillOrder"),
+        (small().with(259, SHORT, &[7]), "JPEG"),
+        (small().with(259, SHORT, &[4]), "CCITT"),
+        (small().with(254, LONG, &[1]), "reduced copy"),
+        (Page::new((1, 1), 8, 2, 0, 1, vec![vec![0; 2]]).with(338, SHORT, &[2]), "inverted"),
+        (Page::new((1, 1), 8, 4, 2, 1, vec![vec![0; 4]]).with(338, SHORT, &[0]).with(317, SHORT, &[2]), "predictor"),
+    ] {
+        let bytes = page.bytes();
+        for error in [read_header(&bytes, &DecodeLimits::default()).unwrap_err(), decode(&bytes, &DecodeLimits::default()).unwrap_err()] {
+            assert!(matches!(error, DecodeError::Unsupported { .. }), "{word}: {error:?}");
+            assert!(error.to_string().contains(word), "{word}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_first_page_is_the_scan() {
+    let image = picture(40, 30, Channels::Rgb, 8);
+    let first = encode(&image, Format::Tiff, &EncodeSettings::default(), &Carried::default()).unwrap();
+    // The link to the next page is the last thing the library writes.
+    let mut two = first.clone();
+    let end = two.len();
+    two[end - 4..].copy_from_slice(&(end as u32).to_le_bytes());
+    two.extend([0; 6]);
+    assert_eq!(decode(&two, &DecodeLimits::default()).unwrap().image, image);
+}

@@ -1,0 +1,173 @@
+//! From a picture to the bytes of a file; the same picture and settings always give the same bytes.
+//!
+//! Writes the resolution and no other metadata. PNG says that its samples are sRGB; JPEG (JFIF) and TIFF without a profile
+//! are taken as that.
+
+mod tiff;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use jpeg_encoder::{ColorType as JpegColor, Encoder as JpegEncoder, PixelDensity, PixelDensityUnit, SamplingFactor};
+use png::{BitDepth, ColorType as PngColor, Compression, Encoder as PngEncoder, PixelDimensions, SrgbRenderingIntent, Unit};
+
+use super::format::UnknownWord;
+use super::{Carried, Channels, EncodeError, Format};
+use crate::imaging::{Samples, ScanImage};
+
+/// Longest side a JPEG can have, pixels: its fields have 16 bits.
+const JPEG_MAX_SIDE: u32 = 65_535;
+
+/// Compression of TIFF derivatives, all lossless.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TiffCompression {
+    /// None: the fastest by far, and what archives like best.
+    #[default]
+    None,
+    /// LZW with horizontal prediction: read everywhere; larger than nothing on grainy 16-bit scans.
+    Lzw,
+    /// Deflate at its fast level with horizontal prediction: smaller and quicker than LZW.
+    Deflate,
+}
+
+impl TiffCompression {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lzw => "lzw",
+            Self::Deflate => "deflate",
+        }
+    }
+}
+
+impl fmt::Display for TiffCompression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl FromStr for TiffCompression {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        [Self::None, Self::Lzw, Self::Deflate]
+            .into_iter()
+            .find(|compression| compression.word() == word)
+            .ok_or_else(|| UnknownWord { word: word.to_owned(), choices: "none, lzw, deflate" })
+    }
+}
+
+/// Encoder settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncodeSettings {
+    /// 1..=100, of libjpeg's scale; values outside count as the nearer end.
+    pub jpeg_quality: u8,
+    /// TIFF only.
+    pub tiff_compression: TiffCompression,
+}
+
+impl Default for EncodeSettings {
+    fn default() -> Self {
+        Self { jpeg_quality: 92, tiff_compression: TiffCompression::None }
+    }
+}
+
+/// Encodes the picture.
+///
+/// PNG and TIFF keep every sample, TIFF beyond 4 GiB as BigTIFF. A JPEG has 8 bits (16 are rounded), full chroma resolution
+/// (4:4:4) and no alpha (it is dropped, not blended).
+///
+/// # Errors
+/// [`EncodeError::TooLarge`] for a JPEG with a side above 65535 pixels, [`EncodeError::Encoder`] when an encoder fails.
+pub fn encode(
+    image: &ScanImage,
+    format: Format,
+    settings: &EncodeSettings,
+    carried: &Carried,
+) -> Result<Vec<u8>, EncodeError> {
+    match format {
+        Format::Jpeg => encode_jpeg(image, settings.jpeg_quality, carried),
+        Format::Png => encode_png(image, carried).map_err(|error| EncodeError::encoder(format, error)),
+        Format::Tiff => {
+            tiff::encode(image, settings.tiff_compression, carried).map_err(|error| EncodeError::encoder(format, error))
+        }
+    }
+}
+
+fn encode_jpeg(image: &ScanImage, quality: u8, carried: &Carried) -> Result<Vec<u8>, EncodeError> {
+    let size = image.size();
+    let (Ok(width), Ok(height)) = (u16::try_from(size.width), u16::try_from(size.height)) else {
+        return Err(EncodeError::TooLarge { size, format: Format::Jpeg, limit: JPEG_MAX_SIDE });
+    };
+    let (samples, color) = jpeg_samples(image);
+    let mut bytes = Vec::with_capacity(samples.len() / 4);
+    let mut encoder = JpegEncoder::new(&mut bytes, quality.clamp(1, 100));
+    encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
+    if let Some((x, y)) = carried.dpi.and_then(|(x, y)| Some((whole(x)?, whole(y)?))) {
+        encoder.set_density(PixelDensity { density: (x, y), unit: PixelDensityUnit::Inches });
+    }
+    encoder.encode(&samples, width, height, color).map_err(|error| EncodeError::encoder(Format::Jpeg, error))?;
+    Ok(bytes)
+}
+
+/// A resolution in whole pixels, where it fits JFIF's 16 bits.
+fn whole(dpi: f64) -> Option<u16> {
+    let rounded = dpi.round();
+    (1.0..=f64::from(u16::MAX)).contains(&rounded).then_some(rounded as u16)
+}
+
+/// Samples of 8 bits, without alpha unless the encoder skips it by itself.
+fn jpeg_samples(image: &ScanImage) -> (Cow<'_, [u8]>, JpegColor) {
+    let channels = image.channels();
+    let color = if channels.is_rgb() { JpegColor::Rgb } else { JpegColor::Luma };
+    let kept = if channels.is_rgb() { 3 } else { 1 };
+    match image.samples() {
+        Samples::U8(samples) if channels == Channels::Rgba => (Cow::Borrowed(samples), JpegColor::Rgba),
+        Samples::U8(samples) if channels == Channels::GreyAlpha => {
+            (samples.chunks_exact(2).map(|pixel| pixel[0]).collect(), color)
+        }
+        Samples::U8(samples) => (Cow::Borrowed(samples), color),
+        Samples::U16(samples) if channels.has_alpha() => {
+            (samples.chunks_exact(kept + 1).flat_map(|pixel| &pixel[..kept]).copied().map(to_eight_bits).collect(), color)
+        }
+        Samples::U16(samples) => (samples.iter().copied().map(to_eight_bits).collect(), color),
+    }
+}
+
+/// The nearest of 256 equal steps: 65535 is 255 × 257.
+fn to_eight_bits(sample: u16) -> u8 {
+    ((u32::from(sample) + 128) / 257) as u8
+}
+
+fn encode_png(image: &ScanImage, carried: &Carried) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = PngEncoder::new(&mut bytes, image.size().width, image.size().height);
+    encoder.set_color(match image.channels() {
+        Channels::Grey => PngColor::Grayscale,
+        Channels::GreyAlpha => PngColor::GrayscaleAlpha,
+        Channels::Rgb => PngColor::Rgb,
+        Channels::Rgba => PngColor::Rgba,
+    });
+    encoder.set_depth(if image.bit_depth() == 16 { BitDepth::Sixteen } else { BitDepth::Eight });
+    encoder.set_compression(Compression::Fast);
+    encoder.set_source_srgb(SrgbRenderingIntent::Perceptual);
+    encoder.set_pixel_dims(carried.dpi.and_then(|(x, y)| {
+        let metre = |dpi: f64| Some((dpi / 0.0254).round()).filter(|count| (1.0..=f64::from(u32::MAX)).contains(count));
+        Some(PixelDimensions { xppu: metre(x)? as u32, yppu: metre(y)? as u32, unit: Unit::Meter })
+    }));
+    let mut writer = encoder.write_header()?;
+    match image.samples() {
+        Samples::U8(samples) => writer.write_image_data(samples)?,
+        // The encoder takes the whole picture at once, in PNG's byte order, or else cannot store what does not compress.
+        Samples::U16(samples) => {
+            let big_endian: Vec<u8> = samples.iter().flat_map(|sample| sample.to_be_bytes()).collect();
+            writer.write_image_data(&big_endian)?;
+        }
+    }
+    writer.finish()?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! The two facts of an EXIF block that change a derivative: orientation and resolution.
+//!
+//! A block that is not understood is as good as none: it decorates a scan, and the scan is sound without it.
+
+use exif::{In, Reader, Tag, Value};
+
+use super::orientation::UPRIGHT;
+
+/// Longest block that is read, bytes; a longer one is ignored. The largest honest blocks hold a thumbnail of some 64 KiB.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Most samples an inch that are believed. Drum scanners end near 12 000.
+const MAX_DPI: f64 = 100_000.0;
+
+/// Centimetres an inch.
+pub(super) const CM_PER_INCH: f64 = 2.54;
+
+/// What an EXIF block says.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct ExifFacts {
+    /// 1..=8, nonsense left out.
+    pub(super) orientation: Option<u8>,
+    /// Pixels an inch, horizontally and vertically, as stored.
+    pub(super) dpi: Option<(f64, f64)>,
+}
+
+/// Unit of a resolution, by its number in EXIF and TIFF (ResolutionUnit, tag 296).
+pub(super) fn dpi_of(x: Option<f64>, y: Option<f64>, unit: u32) -> Option<(f64, f64)> {
+    let scale = match unit {
+        2 => 1.0,
+        3 => CM_PER_INCH,
+        _ => return None,
+    };
+    let x = x.or(y)?;
+    plausible(x * scale, y.unwrap_or(x) * scale)
+}
+
+/// The pair, when both can be a scan's resolution in pixels an inch.
+pub(super) fn plausible(x: f64, y: f64) -> Option<(f64, f64)> {
+    let believed = |value: f64| (1.0..=MAX_DPI).contains(&value);
+    (believed(x) && believed(y)).then_some((x, y))
+}
+
+/// The orientation, when it is one of the eight.
+pub(super) fn orientation_of(value: u32) -> Option<u8> {
+    u8::try_from(value).ok().filter(|value| (UPRIGHT..=8).contains(value))
+}
+
+/// Reads a block that begins with its TIFF header.
+pub(super) fn read(block: &[u8]) -> ExifFacts {
+    if block.len() > MAX_BYTES {
+        return ExifFacts::default();
+    }
+    let parsed = Reader::new().continue_on_error(true).read_raw(block.to_vec());
+    let Ok(exif) = parsed.or_else(|error| error.distill_partial_result(|_| {})) else {
+        return ExifFacts::default();
+    };
+    let number = |tag| exif.get_field(tag, In::PRIMARY)?.value.get_uint(0);
+    let ratio = |tag| match &exif.get_field(tag, In::PRIMARY)?.value {
+        Value::Rational(values) => values.first().map(|value| f64::from(value.num) / f64::from(value.denom)),
+        _ => None,
+    };
+    // Without a unit EXIF means inches (CIPA DC-008, 4.6.5.A).
+    let unit = number(Tag::ResolutionUnit).unwrap_or(2);
+    ExifFacts {
+        orientation: number(Tag::Orientation).and_then(orientation_of),
+        dpi: dpi_of(ratio(Tag::XResolution), ratio(Tag::YResolution), unit),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::samples::exif_block;
+
+    #[test]
+    fn orientation_and_resolution_are_found() {
+        let facts = read(&exif_block(6, Some((300, 400))));
+        assert_eq!(facts, ExifFacts { orientation: Some(6), dpi: Some((300.0, 400.0)) });
+    }
+
+    #[test]
+    fn nonsense_is_no_fact() {
+        assert_eq!(read(&exif_block(0, None)).orientation, None);
+        assert_eq!(read(&exif_block(9, None)).orientation, None);
+        assert_eq!(read(&exif_block(6, Some((0, 0)))).dpi, None);
+        assert_eq!(read(b"no block at all"), ExifFacts::default());
+        assert_eq!(read(&exif_block(6, None)[..9]), ExifFacts::default());
+    }
+
+    #[test]
+    fn a_block_beyond_a_mebibyte_is_ignored() {
+        let mut block = exif_block(6, None);
+        block.resize(MAX_BYTES, 0);
+        assert_eq!(read(&block).orientation, Some(6));
+        block.push(0);
+        assert_eq!(read(&block).orientation, None);
+    }
+
+    #[test]
+    fn resolution_units_are_inches_centimetres_or_nothing() {
+        assert_eq!(dpi_of(Some(100.0), Some(200.0), 3), Some((254.0, 508.0)));
+        assert_eq!(dpi_of(Some(100.0), None, 2), Some((100.0, 100.0)));
+        assert_eq!(dpi_of(Some(100.0), Some(100.0), 1), None);
+        assert_eq!(dpi_of(Some(f64::NAN), Some(100.0), 2), None);
+        assert_eq!(dpi_of(Some(f64::INFINITY), Some(100.0), 2), None);
+    }
+}
