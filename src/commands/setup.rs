@@ -16,7 +16,8 @@ pub(super) fn setup(cuda: bool) -> Result<(), Failure> {
     }
     let report = report?;
     let what = if report.already_there { "already there" } else { "ready" };
-    print(&format!("ONNX Runtime {} ({kind}) is {what}: {}\n", report.version, report.library.display()))
+    print(&format!("ONNX Runtime {} ({kind}) is {what}: {}\n", report.version, report.library.display()))?;
+    report.note.map_or(Ok(()), |note| print(&format!("note: {note}\n")))
 }
 
 fn bar() -> ProgressBar {

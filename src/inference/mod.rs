@@ -1,16 +1,42 @@
 //! The networks: catalogue, runtime library, sessions, and the one thread that owns them. The only room that speaks
 //! ONNX Runtime.
+//!
+//! | file | answers |
+//! |---|---|
+//! | `catalogue` | which models there are, and whether a file is the pinned one |
+//! | `runtime` | where ONNX Runtime is, how it gets there |
+//! | `engine` | the handle everybody else holds, and the thread behind it |
+//! | `networks` | everything that thread has loaded |
+//! | `device` | CUDA or the processor, and why |
+//! | `session`, `profile` | one network, and what its own run says about where and how it ran |
+//! | `pool` | which sessions are kept |
+//! | `router`, `denoiser`, `colorizer` | one network each, from plane to result |
+//! | `numerics` | pure: whether a result can be believed |
+//! | `ddcolor` | weights to graph |
 
 mod catalogue;
+mod colorizer;
 pub mod ddcolor;
+mod denoiser;
+mod device;
 mod engine;
 mod error;
+mod native;
+mod networks;
+mod numerics;
+mod pool;
+mod precision;
+mod profile;
+mod router;
 pub mod runtime;
+mod session;
+mod trial;
 
 pub use catalogue::{Catalogue, CatalogueError, Entry, FileState, ModelKind};
-pub use engine::{
-    Coloured, ColorizeRequest, DeviceReport, Engine, EngineSettings, Fallback, Numerics, Precision, PrecisionFacts, Provider,
-    ProviderChoice,
-};
+pub use colorizer::{ColorizeRequest, Coloured};
+pub use device::DeviceReport;
+pub use engine::{Engine, EngineSettings};
 pub use error::InferenceError;
+pub use numerics::Numerics;
+pub use precision::{Fallback, Precision, PrecisionFacts, Provider, ProviderChoice};
 pub use runtime::RuntimeError;

@@ -1,0 +1,167 @@
+//! Decides where the sessions of an engine run, and says what that device is.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nvml_wrapper::Nvml;
+use serde::Serialize;
+use tracing::{info, warn};
+
+use super::runtime::{self, Loaded};
+use super::session::Place;
+use super::{EngineSettings, InferenceError, Provider, ProviderChoice, native, trial};
+
+/// What the device says of itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeviceReport {
+    /// Provider at work.
+    pub provider: Provider,
+    /// Why, when it was not named in the configuration.
+    pub reason: Option<String>,
+    /// Name of the card or the processor.
+    pub name: Option<String>,
+    /// Version of the NVIDIA driver.
+    pub driver: Option<String>,
+    /// Version of ONNX Runtime.
+    pub runtime_version: Option<String>,
+    /// Version of the CUDA runtime.
+    pub cuda: Option<String>,
+    /// Version of cuDNN.
+    pub cudnn: Option<String>,
+}
+
+/// Decides on a provider. CUDA is believed only after a trial run has given the right result on it.
+pub(super) fn choose(loaded: &Loaded, settings: &EngineSettings) -> Result<(Place, DeviceReport), InferenceError> {
+    let place = Place {
+        environment: loaded.environment.clone(),
+        provider: Provider::Cpu,
+        threads: settings.threads,
+        memory_mib: settings.memory_mib,
+    };
+    let works = match settings.provider {
+        ProviderChoice::Cpu => None,
+        ProviderChoice::Cuda | ProviderChoice::Auto => Some(try_cuda(&loaded.library, &place)),
+    };
+    let (provider, reason) = decide(settings.provider, works)?;
+    let report = report(provider, reason, &loaded.library);
+    let name = report.name.as_deref().unwrap_or("a device that does not say its name");
+    info!(provider = %provider, device = name, reason = report.reason.as_deref(), "Networks run on {name} ({provider})");
+    Ok((Place { provider, ..place }, report))
+}
+
+/// `works`: how the trial on CUDA went, if there was one.
+fn decide(choice: ProviderChoice, works: Option<Result<(), String>>) -> Result<(Provider, Option<String>), InferenceError> {
+    match (choice, works) {
+        (ProviderChoice::Cuda, Some(Ok(()))) => Ok((Provider::Cuda, None)),
+        (ProviderChoice::Auto, Some(Ok(()))) => {
+            Ok((Provider::Cuda, Some("auto: a trial run on CUDA gave the right result".into())))
+        }
+        (ProviderChoice::Auto, Some(Err(detail))) => {
+            Ok((Provider::Cpu, Some(format!("auto: CUDA does not work here: {detail}"))))
+        }
+        (ProviderChoice::Cuda, Some(Err(detail))) => Err(InferenceError::Cuda { detail }),
+        (ProviderChoice::Cpu, _) | (_, None) => Ok((Provider::Cpu, None)),
+    }
+}
+
+/// Everything CUDA needs, in the order in which it is most usefully missed.
+fn try_cuda(library: &Path, place: &Place) -> Result<(), String> {
+    if !runtime::has_cuda(library) {
+        return Err(format!("{} is the CPU build of ONNX Runtime", library.display()));
+    }
+    preload();
+    // ONNX Runtime opens cuDNN only when an operator needs it, and has slower ways without: a card that works but is slow
+    // would look well.
+    ort::util::preload_dylib("libcudnn.so.9").map_err(|error| format!("cuDNN 9 cannot be loaded: {error}"))?;
+    trial::cuda(place)
+}
+
+/// Loads the NVIDIA libraries from the directories of `LD_LIBRARY_PATH`, so that all come from the place that was meant.
+/// Where they are not all there, the loader goes on looking in its own way.
+fn preload() {
+    let path = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let directory_of = |name: &str| env::split_paths(&path).find(|directory: &PathBuf| directory.join(name).is_file());
+    let (cuda, cudnn) = (directory_of("libcudart.so.13"), directory_of("libcudnn.so.9"));
+    for (cuda, cudnn) in [(cuda.as_deref(), None), (None, cudnn.as_deref())] {
+        if let Err(error) = ort::ep::cuda::preload_dylibs(cuda, cudnn) {
+            warn!(error = %error, "NVIDIA's libraries in LD_LIBRARY_PATH are incomplete: the loader looks elsewhere");
+        }
+    }
+}
+
+fn report(provider: Provider, reason: Option<String>, library: &Path) -> DeviceReport {
+    let runtime_version = native::runtime_version(library);
+    match provider {
+        Provider::Cpu => {
+            let name = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor(&text));
+            DeviceReport { provider, reason, name, driver: None, runtime_version, cuda: None, cudnn: None }
+        }
+        Provider::Cuda => {
+            // Without the management library the card still works; the record says that its name is not known.
+            let nvml = Nvml::init().ok();
+            let nvml = nvml.as_ref();
+            DeviceReport {
+                provider,
+                reason,
+                name: nvml.and_then(card),
+                driver: nvml.and_then(|nvml| nvml.sys_driver_version().ok()),
+                runtime_version,
+                cuda: native::cuda_version().map(|version| format!("{}.{}", version / 1000, version % 1000 / 10)),
+                cudnn: native::cudnn_version()
+                    .map(|version| format!("{}.{}.{}", version / 10_000, version / 100 % 100, version % 100)),
+            }
+        }
+    }
+}
+
+/// Name of the card that CUDA counts first.
+fn card(nvml: &Nvml) -> Option<String> {
+    let device = match native::cuda_bus_id() {
+        Some(address) => nvml.device_by_pci_bus_id(address),
+        None => nvml.device_by_index(0),
+    };
+    device.ok()?.name().ok()
+}
+
+/// Name of the processor in the text of `/proc/cpuinfo`; Arm processors have none there.
+fn processor(cpuinfo: &str) -> Option<String> {
+    let line = cpuinfo.lines().find(|line| line.starts_with("model name"))?;
+    let (_, name) = line.split_once(':')?;
+    Some(name.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_that_was_asked_for_and_does_not_work_is_an_error() {
+        let error = decide(ProviderChoice::Cuda, Some(Err("no driver".into()))).unwrap_err();
+        assert_eq!(error.to_string(), "CUDA does not work on this machine: no driver");
+        assert!(error.hint().unwrap().contains("setup --cuda"));
+    }
+
+    #[test]
+    fn auto_always_says_why() {
+        let (provider, reason) = decide(ProviderChoice::Auto, Some(Err("no driver".into()))).unwrap();
+        assert_eq!(provider, Provider::Cpu);
+        assert!(reason.unwrap().contains("no driver"));
+        let (provider, reason) = decide(ProviderChoice::Auto, Some(Ok(()))).unwrap();
+        assert_eq!(provider, Provider::Cuda);
+        assert!(reason.is_some());
+    }
+
+    #[test]
+    fn a_named_provider_needs_no_reason() {
+        assert_eq!(decide(ProviderChoice::Cpu, None).unwrap(), (Provider::Cpu, None));
+        assert_eq!(decide(ProviderChoice::Cuda, Some(Ok(()))).unwrap(), (Provider::Cuda, None));
+    }
+
+    #[test]
+    fn the_processor_is_named_as_the_kernel_names_it() {
+        let text = "processor\t: 0\nmodel name\t: AMD EPYC  7763 64-Core\nflags\t: fpu\nmodel name\t: other\n";
+        assert_eq!(processor(text).as_deref(), Some("AMD EPYC 7763 64-Core"));
+        assert_eq!(processor("CPU part : 0xd40\n"), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! The inference thread with networks that only pretend.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::imaging::{ChromaPlanes, Size};
+use crate::inference::{Numerics, Precision, PrecisionFacts, Provider};
+
+/// Counts what happens to it. A brightness of 13 is a defect.
+#[derive(Default, Clone)]
+struct Counts {
+    forgotten: Arc<AtomicUsize>,
+    dropped: Arc<AtomicUsize>,
+}
+
+struct Pretended(Counts);
+
+impl Drop for Pretended {
+    fn drop(&mut self) {
+        self.0.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Work for Pretended {
+    fn scene_scores(&mut self, grey: &Plane) -> Result<SceneScores, InferenceError> {
+        assert_ne!(grey.data()[0], 13.0, "an unlucky picture");
+        assert_eq!(thread::current().name(), Some("inference"));
+        Ok(SceneScores { portrait: grey.data()[0], architecture: 0.0, other: 0.0 })
+    }
+
+    fn denoise(&mut self, grey: &Plane, sigma: f32) -> Result<Plane, InferenceError> {
+        Ok(Plane::filled(grey.size(), sigma))
+    }
+
+    fn colorize(&mut self, request: &ColorizeRequest) -> Result<Coloured, InferenceError> {
+        let chroma = ChromaPlanes { a: request.input.clone(), b: request.input.clone() };
+        let numerics = Numerics { non_finite: 0, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_p99: 0.0 };
+        let precision = PrecisionFacts {
+            requested: request.precision,
+            observed: Precision::Fp32,
+            reason: None,
+            fp32_islands: Vec::new(),
+            fallback: None,
+            provider: Provider::Cpu,
+        };
+        Ok(Coloured { chroma, numerics, precision })
+    }
+
+    fn forget_sessions(&mut self) {
+        self.0.forgotten.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn report() -> DeviceReport {
+    DeviceReport {
+        provider: Provider::Cpu,
+        reason: None,
+        name: Some("pretended".into()),
+        driver: None,
+        runtime_version: None,
+        cuda: None,
+        cudnn: None,
+    }
+}
+
+fn engine() -> (Engine, Counts) {
+    let counts = Counts::default();
+    let pretended = Pretended(counts.clone());
+    (Engine::start_with(move || Ok((pretended, report()))).unwrap(), counts)
+}
+
+fn grey(value: f32) -> Plane {
+    Plane::filled(Size::new(4, 2), value)
+}
+
+#[test]
+fn many_callers_get_their_own_answers_from_the_one_thread() {
+    let (engine, _) = engine();
+    assert_eq!(engine.device().name.as_deref(), Some("pretended"));
+    thread::scope(|scope| {
+        for caller in 0..16_u8 {
+            let engine = engine.clone();
+            scope.spawn(move || {
+                let own = f32::from(caller) + 100.0;
+                assert_eq!(engine.scene_scores(grey(own)).unwrap().portrait, own);
+                assert_eq!(engine.denoise(grey(0.0), own).unwrap(), grey(own));
+                let request = ColorizeRequest { model: "m".into(), input: grey(own), precision: Precision::Fp16 };
+                assert_eq!(engine.colorize(request).unwrap().chroma.a, grey(own));
+            });
+        }
+    });
+}
+
+#[test]
+fn the_thread_ends_with_the_last_handle_and_not_before() {
+    let (engine, counts) = engine();
+    let twin = engine.clone();
+    drop(engine);
+    assert_eq!(counts.dropped.load(Ordering::SeqCst), 0);
+    assert!(twin.scene_scores(grey(1.0)).is_ok());
+    drop(twin);
+    assert_eq!(counts.dropped.load(Ordering::SeqCst), 1, "dropping the last handle waits for the thread");
+}
+
+#[test]
+fn a_picture_that_hits_a_defect_fails_alone_and_sessions_are_made_afresh() {
+    let (engine, counts) = engine();
+    let error = engine.scene_scores(grey(13.0)).unwrap_err();
+    assert!(matches!(&error, InferenceError::Panicked { message } if message.contains("an unlucky picture")), "{error}");
+    assert_eq!(counts.forgotten.load(Ordering::SeqCst), 1);
+    assert!(engine.scene_scores(grey(1.0)).is_ok());
+}
+
+#[test]
+fn a_start_that_fails_says_why_and_leaves_no_thread() {
+    let failed = Engine::start_with(|| Err::<(Pretended, _), _>(InferenceError::Cuda { detail: "no card".into() }));
+    assert!(matches!(failed, Err(InferenceError::Cuda { .. })));
+    let panicked = Engine::start_with(|| -> Result<(Pretended, DeviceReport), _> { panic!("while loading") });
+    assert!(matches!(panicked, Err(InferenceError::Panicked { message }) if message == "while loading"));
+}
+
+#[test]
+fn a_request_after_the_thread_has_died_is_an_error_and_no_wait() {
+    let (requests, queue) = sync_channel(QUEUE);
+    let handle = thread::spawn(move || drop(queue));
+    let thread = InferenceThread { device: report(), requests: Some(requests), handle: Some(handle) };
+    let engine = Engine { thread: Arc::new(thread) };
+    assert!(matches!(engine.scene_scores(grey(1.0)), Err(InferenceError::Ended)));
+
+    // Dying with the request in hand is noticed as well.
+    let (requests, queue) = sync_channel::<Request>(QUEUE);
+    let handle = thread::spawn(move || drop(queue.recv()));
+    let thread = InferenceThread { device: report(), requests: Some(requests), handle: Some(handle) };
+    let engine = Engine { thread: Arc::new(thread) };
+    assert!(matches!(engine.denoise(grey(1.0), 5.0), Err(InferenceError::Ended)));
+}

@@ -1,0 +1,62 @@
+//! The few C functions nobody wraps: the versions that ONNX Runtime, CUDA and cuDNN say of themselves.
+//!
+//! Records need them, and they decide nothing.
+
+#![expect(unsafe_code, reason = "calling a C function through the loader cannot be checked by the compiler")]
+
+use std::ffi::{CStr, c_char, c_int};
+use std::path::Path;
+
+use libloading::Library;
+
+/// Version of the ONNX Runtime in this library, which this process has already loaded.
+pub(super) fn runtime_version(library: &Path) -> Option<String> {
+    // SAFETY: `OrtGetApiBase` and `GetVersionString` are ONNX Runtime's own entry points, with the signatures of its C
+    // header as `ort` declares them; the string is static. Loading runs no new code: the library is in use already.
+    unsafe {
+        let library = Library::new(library).ok()?;
+        let get = library.get::<unsafe extern "C" fn() -> *const ort::sys::OrtApiBase>(b"OrtGetApiBase\0").ok()?;
+        let base = get().as_ref()?;
+        let text = (base.GetVersionString)();
+        if text.is_null() {
+            return None;
+        }
+        Some(CStr::from_ptr(text).to_str().ok()?.to_owned())
+    }
+}
+
+/// Version of the CUDA runtime library, as 1000 × major + 10 × minor.
+pub(super) fn cuda_version() -> Option<u32> {
+    // SAFETY: `cudaError_t cudaRuntimeGetVersion(int *)` (CUDA Runtime API) writes one int and keeps no pointer.
+    unsafe {
+        let library = Library::new("libcudart.so.13").ok()?;
+        let get = library.get::<unsafe extern "C" fn(*mut c_int) -> c_int>(b"cudaRuntimeGetVersion\0").ok()?;
+        let mut version = 0;
+        (get(&raw mut version) == 0).then_some(())?;
+        u32::try_from(version).ok()
+    }
+}
+
+/// PCI address of CUDA's first device: CUDA and the driver's management library count cards in different orders.
+pub(super) fn cuda_bus_id() -> Option<String> {
+    // "domain:bus:device.function" and a terminating zero: 13 bytes at least (CUDA Runtime API).
+    let mut text = [0_u8; 64];
+    // SAFETY: `cudaError_t cudaDeviceGetPCIBusId(char *, int, int)` writes at most the given length and keeps no pointer.
+    let status = unsafe {
+        let library = Library::new("libcudart.so.13").ok()?;
+        let get = library.get::<unsafe extern "C" fn(*mut c_char, c_int, c_int) -> c_int>(b"cudaDeviceGetPCIBusId\0").ok()?;
+        get(text.as_mut_ptr().cast(), 64, 0)
+    };
+    (status == 0).then_some(())?;
+    Some(CStr::from_bytes_until_nul(&text).ok()?.to_str().ok()?.to_owned())
+}
+
+/// Version of cuDNN 9, as 10000 × major + 100 × minor + patch.
+pub(super) fn cudnn_version() -> Option<usize> {
+    // SAFETY: `size_t cudnnGetVersion(void)` (cuDNN API) takes and keeps nothing.
+    unsafe {
+        let library = Library::new("libcudnn.so.9").ok()?;
+        let get = library.get::<unsafe extern "C" fn() -> usize>(b"cudnnGetVersion\0").ok()?;
+        Some(get())
+    }
+}

@@ -1,0 +1,164 @@
+//! One network on one provider: a session that is never shared, and says where its first run took place.
+
+use ort::environment::Environment;
+use ort::ep::{self, ArenaExtendStrategy};
+use ort::session::{RunOptions, Session, SessionInputValue};
+use ort::value::TensorRef;
+
+use super::error::one_line;
+use super::profile::{Observed, ProfileDirectory, observe};
+use super::{InferenceError, Provider};
+
+/// What every session of an engine has in common.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) environment: Environment,
+    pub(super) provider: Provider,
+    /// Threads inside one operator, on the processor.
+    pub(super) threads: usize,
+    /// Bound on a session's own memory on the card, MiB; 0: none.
+    pub(super) memory_mib: u64,
+}
+
+/// Sizes that change between runs, by the names the network gives them.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sizes<'a> {
+    /// The network has none, or they are fixed here.
+    Fixed(&'a [(&'a str, u32)]),
+    /// They change from run to run.
+    Free,
+}
+
+/// A named input: shape and values, row-major.
+pub(super) struct Input<'a> {
+    pub(super) name: &'a str,
+    pub(super) shape: &'a [usize],
+    pub(super) data: &'a [f32],
+}
+
+/// A network ready to run.
+#[derive(Debug)]
+pub(super) struct Network {
+    // Before `profile`: a session that goes while it is profiled still writes its file.
+    session: Session,
+    name: String,
+    provider: Provider,
+    /// There until the first run has been read back.
+    profile: Option<ProfileDirectory>,
+    observed: Option<Observed>,
+}
+
+impl Network {
+    /// Makes a session of an ONNX model.
+    pub(super) fn open(place: &Place, name: &str, model: &[u8], sizes: Sizes<'_>) -> Result<Self, InferenceError> {
+        let profile = ProfileDirectory::create().map_err(|error| unclear(name, error))?;
+        let session = build(place, name, model, sizes, &profile);
+        let session = session.map_err(|error| InferenceError::from_load(name, &error))?;
+        Ok(Self { session, name: name.to_owned(), provider: place.provider, profile: Some(profile), observed: None })
+    }
+
+    /// Runs the network and gives back one output, which must have `expected` values, all finite or not.
+    ///
+    /// After the first run the session's profile is read: a session that did not run where it was meant to is an error.
+    pub(super) fn run(&mut self, inputs: &[Input<'_>], output: &str, expected: usize) -> Result<Vec<f32>, InferenceError> {
+        let data = self.run_session(inputs, output)?;
+        if let Some(profile) = self.profile.take() {
+            self.observed = Some(self.read_back(&profile)?);
+        }
+        if data.len() != expected {
+            return Err(self.contract(format!("{} values", data.len()), format!("{expected} values")));
+        }
+        Ok(data)
+    }
+
+    /// Where and how the first run took place; `None` before it.
+    pub(super) const fn observed(&self) -> Option<Observed> {
+        self.observed
+    }
+
+    fn run_session(&mut self, inputs: &[Input<'_>], output: &str) -> Result<Vec<f32>, InferenceError> {
+        let failed = |error: ort::Error| InferenceError::from_run(&self.name, &error);
+        let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let tensor = TensorRef::from_array_view((input.shape.to_vec(), input.data)).map_err(failed)?;
+            values.push((input.name, tensor.into()));
+        }
+        let mut options = RunOptions::new().map_err(failed)?;
+        if self.provider == Provider::Cpu {
+            // What a run needed goes back to the machine: many sessions rest while one works, and the rest of the pipeline
+            // needs the memory.
+            options.set("memory.enable_memory_arena_shrinkage", "cpu:0").map_err(failed)?;
+        }
+        let outputs = self.session.run_with_options(values, &options);
+        let outputs = outputs.map_err(|error| InferenceError::from_run(&self.name, &error))?;
+        let names = || outputs.keys().collect::<Vec<_>>().join(", ");
+        let found = outputs.get(output).ok_or_else(|| InferenceError::Contract {
+            network: self.name.clone(),
+            found: names(),
+            expected: format!("an output {output}"),
+        })?;
+        let (_, data) = found.try_extract_tensor::<f32>().map_err(|error| InferenceError::Contract {
+            network: self.name.clone(),
+            found: one_line(error.message()),
+            expected: format!("floats in {output}"),
+        })?;
+        Ok(data.to_vec())
+    }
+
+    fn read_back(&mut self, profile: &ProfileDirectory) -> Result<Observed, InferenceError> {
+        let file = self.session.end_profiling().map_err(|error| unclear(&self.name, error))?;
+        let json = profile.read(&file).map_err(|error| unclear(&self.name, error))?;
+        let misplaced = |found: String| InferenceError::Misplaced { network: self.name.clone(), wanted: self.provider, found };
+        let observed = match observe(&json) {
+            Err(mixed @ super::profile::Unclear::Mixed { .. }) => return Err(misplaced(mixed.to_string())),
+            other => other.map_err(|error| unclear(&self.name, error))?,
+        };
+        if observed.provider != self.provider {
+            return Err(misplaced(format!("it ran on {}", observed.provider)));
+        }
+        Ok(observed)
+    }
+
+    fn contract(&self, found: String, expected: String) -> InferenceError {
+        InferenceError::Contract { network: self.name.clone(), found, expected }
+    }
+}
+
+fn unclear(network: &str, error: impl std::fmt::Display) -> InferenceError {
+    InferenceError::Profile { network: network.to_owned(), detail: one_line(&error.to_string()) }
+}
+
+fn build(place: &Place, name: &str, model: &[u8], sizes: Sizes<'_>, profile: &ProfileDirectory) -> Result<Session, ort::Error> {
+    let builder = Session::builder(&place.environment)?.with_log_id(name)?.with_profiling(profile.prefix())?;
+    // Threads that spin while they wait would take the cores that decode and encode.
+    let mut builder = builder.with_intra_op_spinning(false)?;
+    builder = match sizes {
+        Sizes::Free => builder.with_memory_pattern(false)?,
+        Sizes::Fixed(fixed) => {
+            for (name, size) in fixed {
+                builder = builder.with_dimension_override(name, i64::from(*size))?;
+            }
+            builder
+        }
+    };
+    builder = match place.provider {
+        Provider::Cpu => builder.with_intra_threads(place.threads.max(1))?,
+        // Without the second call a node that CUDA cannot run would go to the processor without a word.
+        Provider::Cuda => builder.with_intra_threads(1)?.with_execution_providers([cuda(place)])?.with_disable_cpu_fallback()?,
+    };
+    builder.commit_from_memory(model)
+}
+
+/// The CUDA provider. TF32 is left as it comes: switching it off takes tensor cores from FP16 convolutions too.
+fn cuda(place: &Place) -> ep::ExecutionProviderDispatch {
+    let mut cuda = ep::CUDA::default()
+        .with_device_id(0)
+        .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
+        .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
+        // Sums of an FP16 SkipLayerNormalization are kept in FP32.
+        .with_skip_layer_norm_strict_mode(true);
+    if place.memory_mib > 0 {
+        cuda = cuda.with_memory_limit(usize::try_from(place.memory_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX));
+    }
+    cuda.build().error_on_failure()
+}
