@@ -1,48 +1,54 @@
-//! stub
+//! From typed text to validated meaning: which file, which values, where each came from, and every problem at once.
+//!
+//! Layers, the later over the earlier: defaults ([`keys`](self) lists them), the file, `AUTOCHROME__SECTION__KEY`
+//! variables; for one collection its own keys over all of those. Rooms do not import this one: it builds their settings
+//! structs. Whether directories exist, models match and the device is there is found out by those who use them.
+
+mod build;
+mod duration;
+mod flatten;
+mod keys;
+mod layers;
+mod machine;
+mod problems;
+#[cfg(test)]
+mod reference;
+mod settings;
+mod values;
+mod vocabulary;
+
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-use crate::job::RetryPolicy;
-/// Config errors: every problem at once.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError { /// stub
-    #[error("stub")] Stub }
-impl ConfigError { /// What to do.
-    pub const fn hint(&self) -> Option<&'static str> { None } }
-/// One collection.
-#[derive(Debug, Clone)]
-pub struct CollectionSettings { /// Name.
-    pub name: String, /// Ingest root.
-    pub ingest: PathBuf, /// Output root.
-    pub output: PathBuf }
-/// Workers.
-#[derive(Debug, Clone, Copy)]
-pub struct WorkerSettings { /// Scans at once.
-    pub count: usize, /// Memory of all, MiB.
-    pub memory_mib: u64 }
-/// Validated meaning.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// State directory.
-    pub state: PathBuf,
-    /// Models directory.
-    pub models: PathBuf,
-    /// Collections.
-    pub collections: Vec<CollectionSettings>,
-    /// Workers.
-    pub workers: WorkerSettings,
-    /// Retry.
-    pub retry: RetryPolicy,
-    /// Deadline of a tidy stop.
-    pub shutdown_deadline: Duration,
-}
-/// Settings and where each value came from.
-#[derive(Debug)]
-pub struct Loaded { /// Settings.
-    pub settings: Settings }
+use std::path::Path;
+
+pub use layers::{Effective, Origin};
+pub use problems::{ConfigError, Problem};
+pub use settings::{
+    CollectionSettings, DenoiseScope, DenoiseSettings, Loaded, OutputChoice, ProfileSettings, SceneSettings, Settings,
+    WorkerSettings,
+};
+
 impl Settings {
-    /// Loads.
-    pub fn load(_file: Option<&Path>, _environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Loaded, ConfigError> { todo!() }
-    /// At least one collection.
-    pub fn require_collections(&self) -> Result<(), ConfigError> { todo!() }
+    /// Finds the file (`file`, else `$AUTOCHROME_CONFIG`, `./autochrome.toml`, `/etc/autochrome/autochrome.toml`), lays the
+    /// environment over it and validates the whole. Without any file the defaults hold.
+    ///
+    /// # Errors
+    /// The file cannot be read, or anything in it or in the environment is wrong: all problems are in the error.
+    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Loaded, ConfigError> {
+        let layers = layers::Layers::gather(file, environment)?;
+        build::build(layers, &machine::Machine::this())
+    }
+
+    /// At least one collection: what `run` and `once` cannot do without.
+    ///
+    /// # Errors
+    /// There is none; says which file was looked into.
+    pub fn require_collections(&self) -> Result<(), ConfigError> {
+        match self.collections.is_empty() {
+            true => Err(ConfigError::NoCollection { file: self.file.clone() }),
+            false => Ok(()),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;
