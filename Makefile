@@ -17,7 +17,7 @@ demo:
 
 ## Everything: unit, integration and golden tests, on the real binary with the real runtime.
 test:
-	$(CARGO) build --locked --features faults
+	$(CARGO) test --locked --features faults --no-run
 	target/debug/autochrome setup
 	$(CARGO) test --locked --features faults
 
