@@ -108,10 +108,12 @@ fn memory<'w>(graph: &mut Graph<'w>, scale: &Value, projection: &'w Conv) -> Mem
     let hidden = projection.shape[0];
     let values = graph.patch_conv(scale, projection);
     let values = graph.channels_last(&values);
-    // Rows and columns are coded apart; their sum is a constant that the runtime forms once, as no file has to hold it.
-    let rows = graph.constant(&[1, h, 1, hidden], position_code(h, hidden, 0), scale.element);
-    let columns = graph.constant(&[1, 1, w, hidden], position_code(w, hidden, hidden / 2), scale.element);
+    // Rows and columns are coded apart; their sum is a constant that the runtime forms once, so no file has to hold it.
+    // In FP32, because the runtime folds constants on the processor, where it cannot add in FP16.
+    let rows = graph.constant(&[1, h, 1, hidden], position_code(h, hidden, 0), Element::F32);
+    let columns = graph.constant(&[1, 1, w, hidden], position_code(w, hidden, hidden / 2), Element::F32);
     let positions = graph.add(&rows, &columns);
+    let positions = graph.body(&positions);
     let keys = graph.add(&values, &positions);
     let [keys, values] = [&keys, &values].map(|x| graph.reshape(x, &[h * w, hidden]));
     Memory { keys, values }
