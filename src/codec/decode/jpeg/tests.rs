@@ -129,7 +129,7 @@ fn a_sequential_picture_that_lost_its_last_bytes_is_rejected_even_when_closed() 
         for (kind, set) in KINDS.into_iter().filter(|(kind, _)| !kind.starts_with("progressive")) {
             let (_, bytes) = made(channels, set);
             // Fewer lost bytes can hide in what the decoder reads ahead.
-            for lost in 32..bytes.len() / 2 {
+            for lost in (32..96).chain((96..bytes.len() / 2).step_by(61)) {
                 let cut = [&bytes[..bytes.len() - 2 - lost], &[0xFF, 0xD9]].concat();
                 assert!(scan(&cut).is_err(), "{kind} {channels:?}: {lost} of {} bytes lost", bytes.len());
             }
