@@ -103,7 +103,9 @@ impl DecodeError {
         match self {
             Self::Empty => Some("copy the file again; nothing of it arrived"),
             Self::UnknownFormat { .. } => Some("convert the scan to TIFF, PNG or JPEG; a file's name does not make it one"),
-            Self::TooManyPixels { .. } => Some("raise the pixel limit if such scans are expected, or rescan at a lower resolution"),
+            Self::TooManyPixels { .. } => {
+                Some("raise the pixel limit if such scans are expected, or rescan at a lower resolution")
+            }
             Self::SideTooLong { .. } => Some("cut the scan into parts"),
             Self::Truncated { .. } => Some("rescan or copy the file again; it ends before its picture does"),
             Self::Damaged { .. } => Some("rescan or copy the file again; compare it with a backup"),

@@ -3,7 +3,7 @@
 use super::{Channels, DecodeError, Format};
 use crate::imaging::Size;
 
-/// Longest side, pixels. Ten times the longest glass plate at 2400 dpi; a longer side is a damaged or hostile header.
+/// Longest side, pixels: five times a plate of 24 inches at 2400 dpi. A longer one is a damaged or hostile header.
 pub(super) const MAX_SIDE: u32 = 300_000;
 
 /// Bounds checked from the header, before a pixel is decoded.

@@ -92,7 +92,10 @@ mod tests {
                     let image = picture(40, 30, channels, depth);
                     let bytes = encode(&image, format, &EncodeSettings::default(), &Carried::default()).unwrap();
                     let header = read_header(&bytes, &DecodeLimits::default()).unwrap();
-                    assert_eq!((header.format, header.size, header.bit_depth, header.channels), (format, Size::new(40, 30), depth, channels));
+                    assert_eq!(
+                        (header.format, header.size, header.bit_depth, header.channels),
+                        (format, Size::new(40, 30), depth, channels)
+                    );
                     let scan = decode(&bytes, &DecodeLimits::default()).unwrap();
                     assert_eq!(scan.header, header);
                     assert_eq!((scan.orientation, &scan.image), (1, &image));
@@ -123,7 +126,8 @@ mod tests {
             let (x, y) = decode(&bytes, &DecodeLimits::default()).unwrap().carried.dpi.unwrap();
             // PNG counts whole pixels a metre: 0.0127 dpi is its rounding.
             assert!((x - 300.0).abs() < 0.02 && (y - 600.0).abs() < 0.02, "{format}: {x} × {y}");
-            let bytes = encode(&picture(40, 30, Channels::Rgb, 8), format, &EncodeSettings::default(), &Carried::default()).unwrap();
+            let bytes =
+                encode(&picture(40, 30, Channels::Rgb, 8), format, &EncodeSettings::default(), &Carried::default()).unwrap();
             assert_eq!(decode(&bytes, &DecodeLimits::default()).unwrap().carried.dpi, None, "{format}");
         }
     }

@@ -96,9 +96,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     let info = reader.info();
     let found = info.exif_metadata.as_deref().map(exif::read).unwrap_or_default();
     let chunk = info.pixel_dims.filter(|dims| dims.unit == Unit::Meter);
-    let dpi = chunk.and_then(|dims| {
-        exif::plausible(f64::from(dims.xppu) * METRES_PER_INCH, f64::from(dims.yppu) * METRES_PER_INCH)
-    });
+    let dpi =
+        chunk.and_then(|dims| exif::plausible(f64::from(dims.xppu) * METRES_PER_INCH, f64::from(dims.yppu) * METRES_PER_INCH));
     Ok(Stored { header, image, orientation: found.orientation, dpi: dpi.or(found.dpi) })
 }
 

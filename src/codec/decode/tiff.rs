@@ -73,15 +73,12 @@ fn expand(raw: &[u8], facts: &Facts) -> Vec<u8> {
     let width = facts.size.width as usize;
     let most = (1_u16 << bits) - 1;
     let scale = u8::try_from(255 / most).expect("255 is a multiple of 1, 3 and 15, none above it");
-    let row = |row: &[u8]| {
-        let row = row.to_vec();
-        (0..width).map(move |x| {
-            let bit = x * bits;
-            let value = row[bit / 8] >> (8 - bits - bit % 8);
-            (value & most as u8) * scale
-        })
+    let sample = |row: &[u8], x: usize| {
+        let bit = x * bits;
+        (row[bit / 8] >> (8 - bits - bit % 8) & most as u8) * scale
     };
-    raw.chunks_exact((width * bits).div_ceil(8)).flat_map(row).collect()
+    let rows = raw.chunks_exact((width * bits).div_ceil(8));
+    rows.flat_map(|row| (0..width).map(move |x| sample(row, x))).collect()
 }
 
 /// Interleaves planes, leaves extra samples out, divides alpha out.

@@ -76,16 +76,11 @@ impl Default for EncodeSettings {
 /// Encodes the picture.
 ///
 /// PNG and TIFF keep every sample, TIFF beyond 4 GiB as BigTIFF. A JPEG has 8 bits (16 are rounded), full chroma resolution
-/// (4:4:4) and no alpha (it is dropped, not blended).
+/// (4:4:4) and no alpha (it is dropped, not blended). A resolution that the format cannot hold is left out.
 ///
 /// # Errors
 /// [`EncodeError::TooLarge`] for a JPEG with a side above 65535 pixels, [`EncodeError::Encoder`] when an encoder fails.
-pub fn encode(
-    image: &ScanImage,
-    format: Format,
-    settings: &EncodeSettings,
-    carried: &Carried,
-) -> Result<Vec<u8>, EncodeError> {
+pub fn encode(image: &ScanImage, format: Format, settings: &EncodeSettings, carried: &Carried) -> Result<Vec<u8>, EncodeError> {
     match format {
         Format::Jpeg => encode_jpeg(image, settings.jpeg_quality, carried),
         Format::Png => encode_png(image, carried).map_err(|error| EncodeError::encoder(format, error)),

@@ -2,12 +2,12 @@
 
 use std::io::Cursor;
 
+use tiff::TiffResult;
 use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
 use tiff::encoder::{
     Compression, DeflateLevel, Predictor, Rational, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, TiffValue,
 };
 use tiff::tags::{ExtraSamples, ResolutionUnit, Tag};
-use tiff::{TiffError, TiffResult};
 
 use super::TiffCompression;
 use crate::codec::{Carried, Channels};
@@ -67,24 +67,24 @@ impl Writer<'_> {
             // The fourth sample is part of the library's RGBA; only its meaning is left to say.
             Channels::Rgba => page.encoder().write_tag(Tag::ExtraSamples, &[ExtraSamples::UnassociatedAlpha.to_u16()][..])?,
         }
-        if let Some((x, y)) = self.carried.dpi {
+        if let Some((x, y)) = self.carried.dpi.and_then(|(x, y)| Some((ratio(x)?, ratio(y)?))) {
             page.resolution_unit(ResolutionUnit::Inch);
-            page.x_resolution(ratio(x)?);
-            page.y_resolution(ratio(y)?);
+            page.x_resolution(x);
+            page.y_resolution(y);
         }
         page.write_data(samples)?;
         Ok(file.into_inner())
     }
 }
 
-/// To a thousandth of a pixel an inch.
-fn ratio(dpi: f64) -> TiffResult<Rational> {
+/// To a thousandth of a pixel an inch, where that fits the tag.
+fn ratio(dpi: f64) -> Option<Rational> {
     let thousandths = (dpi * 1000.0).round();
     if !(1.0..=f64::from(u32::MAX)).contains(&thousandths) {
-        return Err(TiffError::IntSizeError);
+        return None;
     }
     let n = thousandths as u32;
-    Ok(if n % 1000 == 0 { Rational { n: n / 1000, d: 1 } } else { Rational { n, d: 1000 } })
+    Some(if n.is_multiple_of(1000) { Rational { n: n / 1000, d: 1 } } else { Rational { n, d: 1000 } })
 }
 
 #[cfg(test)]

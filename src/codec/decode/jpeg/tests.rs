@@ -79,9 +79,10 @@ fn every_kind_is_decoded_whole() {
             let found = scan(&bytes).unwrap_or_else(|error| panic!("{kind} {channels:?}: {error:?}"));
             assert_eq!(found.header.channels, channels);
             assert_eq!((found.header.size, found.header.bit_depth, found.orientation), (image.size(), 8, 1));
-            // Quality 95 on a soft picture: 1 or 2 code values, and chroma of half resolution a little more.
+            // Quality 95 on a soft picture: 1 or 2 code values, and chroma of a half or a quarter of the resolution up to
+            // 5.1 more. Blocks in wrong places differ by 50 and above.
             let difference = mean_difference(&image, &found.image);
-            assert!(difference < 4.0, "{kind} {channels:?}: {difference}");
+            assert!(difference < 6.0, "{kind} {channels:?}: {difference}");
         }
     }
 }
@@ -123,12 +124,16 @@ fn a_picture_closed_before_its_time_is_rejected() {
 }
 
 #[test]
-fn a_sequential_picture_without_its_last_rows_is_rejected() {
+fn a_sequential_picture_that_lost_its_last_bytes_is_rejected_even_when_closed() {
     for channels in [Channels::Grey, Channels::Rgb] {
-        let (_, bytes) = made(channels, |_| {});
-        let mut cut = bytes[..bytes.len() * 97 / 100].to_vec();
-        cut.extend([0xFF, 0xD9]);
-        assert!(matches!(scan(&cut), Err(DecodeError::Damaged { .. })));
+        for (kind, set) in KINDS.into_iter().filter(|(kind, _)| !kind.starts_with("progressive")) {
+            let (_, bytes) = made(channels, set);
+            // Fewer lost bytes can hide in what the decoder reads ahead.
+            for lost in (32..96).chain((96..bytes.len() / 2).step_by(61)) {
+                let cut = [&bytes[..bytes.len() - 2 - lost], &[0xFF, 0xD9]].concat();
+                assert!(scan(&cut).is_err(), "{kind} {channels:?}: {lost} of {} bytes lost", bytes.len());
+            }
+        }
     }
 }
 
@@ -158,7 +163,8 @@ fn exif_orientation_is_applied_exactly_once() {
     // Bright in the top left quarter, as seen.
     let samples: Vec<u8> = (0..16).flat_map(|y| (0..24).map(move |x| if x < 12 && y < 8 { 230 } else { 30 })).collect();
     // Where that quarter comes to lie in the upright picture: left or right, top or bottom.
-    let places = [(true, true), (false, true), (false, false), (true, false), (true, true), (false, true), (false, false), (true, false)];
+    let places =
+        [(true, true), (false, true), (false, false), (true, false), (true, true), (false, true), (false, false), (true, false)];
     for (orientation, (left, top)) in (1..=8).zip(places) {
         let bytes = write(&samples, size, ColorType::Luma, |encoder| {
             encoder.add_exif_metadata(&exif_block(orientation, Some((300, 600)))).unwrap();
@@ -190,7 +196,8 @@ fn nonsense_orientation_leaves_the_picture_alone() {
 #[test]
 fn the_resolution_of_jfif_comes_before_that_of_exif() {
     let (_, bytes) = made(Channels::Grey, |encoder| {
-        encoder.set_density(jpeg_encoder::PixelDensity { density: (100, 200), unit: jpeg_encoder::PixelDensityUnit::Centimeters });
+        encoder
+            .set_density(jpeg_encoder::PixelDensity { density: (100, 200), unit: jpeg_encoder::PixelDensityUnit::Centimeters });
         encoder.add_exif_metadata(&exif_block(1, Some((72, 72)))).unwrap();
     });
     assert_eq!(scan(&bytes).unwrap().carried.dpi, Some((254.0, 508.0)));

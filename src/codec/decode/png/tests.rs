@@ -111,7 +111,8 @@ fn a_palette_becomes_rgb_and_its_transparency_alpha() {
 fn interlacing_changes_no_pixel() {
     // 3 × 3 in the passes of Adam7: of the seven, 1, 5, 6 and 7 have pixels, and 4 at column 2.
     let value = |x: u32, y: u32| 1000 * y + 100 * x + 7;
-    let passes: [&[&[(u32, u32)]]; 5] = [&[&[(0, 0)]], &[&[(2, 0)]], &[&[(0, 2), (2, 2)]], &[&[(1, 0)], &[(1, 2)]], &[&[(0, 1), (1, 1), (2, 1)]]];
+    let passes: [&[&[(u32, u32)]]; 5] =
+        [&[&[(0, 0)]], &[&[(2, 0)]], &[&[(0, 2), (2, 2)]], &[&[(1, 0)], &[(1, 2)]], &[&[(0, 1), (1, 1), (2, 1)]]];
     let mut recipe = Recipe::new((3, 3), 16, 0, Vec::new());
     recipe.interlaced = true;
     for row in passes.into_iter().flatten() {

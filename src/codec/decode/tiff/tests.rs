@@ -1,8 +1,8 @@
 //! TIFFs made by hand, tag by tag, in both byte orders.
 
 use super::*;
-use crate::codec::{Carried, DecodedScan, EncodeSettings, TiffCompression, decode, encode, read_header};
 use crate::codec::samples::picture;
+use crate::codec::{Carried, DecodedScan, EncodeSettings, TiffCompression, decode, encode, read_header};
 use crate::imaging::Size;
 
 const SHORT: u16 = 3;
@@ -54,7 +54,13 @@ impl Page {
         let values_at = 8 + 2 + 12 * page.tags.len() + 4;
         let outside: usize = page.tags.iter().map(size).filter(|size| *size > 4).sum();
         let mut chunk_at = (values_at + outside) as u32;
-        let chunk_offsets = lengths.iter().map(|length| { chunk_at += length; chunk_at - length }).collect();
+        let chunk_offsets = lengths
+            .iter()
+            .map(|length| {
+                chunk_at += length;
+                chunk_at - length
+            })
+            .collect();
         page.tags.iter_mut().find(|(tag, ..)| *tag == offsets).unwrap().2 = chunk_offsets;
         let put = |bytes: &mut Vec<u8>, kind: u16, value: u32| match (kind, self.big_endian) {
             (SHORT, true) => bytes.extend((value as u16).to_be_bytes()),
@@ -157,7 +163,8 @@ fn tiles_are_put_together() {
 
 #[test]
 fn planes_are_interleaved() {
-    let page = Page::new((2, 2), 8, 3, 2, 1, vec![vec![1, 2], vec![3, 4], vec![11, 12], vec![13, 14], vec![21, 22], vec![23, 24]]);
+    let page =
+        Page::new((2, 2), 8, 3, 2, 1, vec![vec![1, 2], vec![3, 4], vec![11, 12], vec![13, 14], vec![21, 22], vec![23, 24]]);
     let page = page.with(284, SHORT, &[2]);
     assert_eq!(eight(&page), [1, 11, 21, 2, 12, 22, 3, 13, 23, 4, 14, 24]);
     let header = read_header(&page.bytes(), &DecodeLimits::default()).unwrap();
@@ -191,7 +198,8 @@ fn alpha_multiplied_into_the_colour_is_divided_out() {
 #[test]
 fn every_orientation_is_applied_once_and_nonsense_not_at_all() {
     for (orientation, width, expected) in crate::codec::orientation::tests::TURNED {
-        let page = small().with(274, SHORT, &[orientation.into()]).with(282, RATIONAL, &[300, 1]).with(283, RATIONAL, &[6000, 10]);
+        let page =
+            small().with(274, SHORT, &[orientation.into()]).with(282, RATIONAL, &[300, 1]).with(283, RATIONAL, &[6000, 10]);
         let found = scan(&page).unwrap();
         assert_eq!((found.orientation, found.image.size()), (orientation, Size::new(width, 6 / width)));
         assert_eq!(found.image.samples(), &Samples::U8(expected.to_vec()), "{orientation}");
@@ -227,7 +235,9 @@ fn every_cut_is_rejected() {
         let settings = EncodeSettings { tiff_compression: compression, ..EncodeSettings::default() };
         let image = picture(120, 80, Channels::Rgb, 16);
         let bytes = encode(&image, Format::Tiff, &settings, &Carried::default()).unwrap();
-        for length in [25, 50, 75, 95, 99].map(|percent| bytes.len() * percent / 100).into_iter().chain(bytes.len() - 30..bytes.len()) {
+        for length in
+            [25, 50, 75, 95, 99].map(|percent| bytes.len() * percent / 100).into_iter().chain(bytes.len() - 30..bytes.len())
+        {
             let error = decode(&bytes[..length], &DecodeLimits::default()).unwrap_err();
             assert!(matches!(error, DecodeError::Truncated { .. }), "{compression}, {length}: {error:?}");
         }
@@ -279,7 +289,9 @@ fn what_is_not_supported_says_so() {
         (Page::new((1, 1), 8, 4, 2, 1, vec![vec![0; 4]]).with(338, SHORT, &[0]).with(317, SHORT, &[2]), "predictor"),
     ] {
         let bytes = page.bytes();
-        for error in [read_header(&bytes, &DecodeLimits::default()).unwrap_err(), decode(&bytes, &DecodeLimits::default()).unwrap_err()] {
+        for error in
+            [read_header(&bytes, &DecodeLimits::default()).unwrap_err(), decode(&bytes, &DecodeLimits::default()).unwrap_err()]
+        {
             assert!(matches!(error, DecodeError::Unsupported { .. }), "{word}: {error:?}");
             assert!(error.to_string().contains(word), "{word}: {error}");
         }
