@@ -1,6 +1,66 @@
-//! stub
-use super::Failure;
+//! `config check` and `config show`. A configuration that is not sound never gets here: loading it told every problem.
+
+use serde_json::json;
+
+use super::{Failure, plain, print, print_json};
 use crate::cli::Form;
-use crate::config::Loaded;
-pub(super) fn check(_loaded: &Loaded) -> Result<(), Failure> { todo!() }
-pub(super) fn show(_loaded: &Loaded, _form: Form) -> Result<(), Failure> { todo!() }
+use crate::config::{Effective, Loaded};
+
+pub(super) fn check(loaded: &Loaded) -> Result<(), Failure> {
+    let subject = loaded.settings.file.as_ref().map(|file| plain(file.display()));
+    let subject = subject.unwrap_or_else(|| "no file was found; what holds by default".to_owned());
+    let collections = match loaded.settings.collections.len() {
+        0 => "\nwarning: it names no collection, so `run` and `once` have nothing to work on".to_owned(),
+        _ => String::new(),
+    };
+    print(&format!("{subject}: configuration is sound{collections}\n"))
+}
+
+pub(super) fn show(loaded: &Loaded, form: Form) -> Result<(), Failure> {
+    if form.json {
+        let keys: serde_json::Map<_, _> = loaded.effective.iter().map(|one| (one.key.clone(), value_json(one))).collect();
+        return print_json(&keys.into());
+    }
+    let lines: Vec<_> = loaded.effective.iter().map(|one| (format!("{} = {}", one.key, one.value), one)).collect();
+    // Comments stand in one column as long as that keeps them on the screen.
+    let widest = lines.iter().map(|(line, _)| line.chars().count()).filter(|&width| width <= 48).max().unwrap_or(0);
+    let text: String = lines.iter().map(|(line, one)| format!("{:<widest$}   # {}\n", plain(line), origin(one))).collect();
+    print(&text)
+}
+
+/// Who said so, and what was written where that is not the value.
+fn origin(one: &Effective) -> String {
+    match one.note {
+        Some(note) => format!("{}; {note}", plain(&one.origin)),
+        None => plain(&one.origin),
+    }
+}
+
+fn value_json(one: &Effective) -> serde_json::Value {
+    let value = serde_json::to_value(&one.value).expect("texts, numbers and switches are JSON");
+    let mut entry = json!({ "value": value, "origin": one.origin.to_string(), "meaning": one.meaning });
+    if let Some(note) = one.note {
+        entry["note"] = note.into();
+    }
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+
+    #[test]
+    fn a_shown_value_carries_its_origin_and_what_was_written() {
+        let one = Effective {
+            key: "workers.count".to_owned(),
+            value: 4.into(),
+            origin: Origin::Variable("AUTOCHROME__WORKERS__COUNT".to_owned()),
+            note: Some("0: from the machine"),
+            meaning: "scans worked on at once",
+        };
+        assert_eq!(origin(&one), "environment AUTOCHROME__WORKERS__COUNT; 0: from the machine");
+        let value = value_json(&one);
+        assert_eq!((&value["value"], &value["note"]), (&4.into(), &"0: from the machine".into()));
+    }
+}

@@ -1,15 +1,185 @@
-//! Turns settings into the parts of the house.
+//! Turns settings into the parts of the house: profiles with their recipes, the networks, the ingest roots.
+
 use std::collections::BTreeMap;
-use crate::config::{CollectionSettings, Settings};
+use std::path::{Path, PathBuf};
+
+use crate::config::{CollectionSettings, DenoiseScope, OutputChoice, ProfileSettings, SceneSettings, Settings};
 use crate::failure::Failure;
-use crate::inference::{Catalogue, EngineSettings};
+use crate::inference::{Catalogue, CatalogueError, Engine, Entry, ModelKind};
 use crate::ingest::RootSettings;
-use crate::pipeline::{Profile, Workshop};
+use crate::job::{PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
+use crate::pipeline::{ApplyTo, DenoiseProfile, ModelFacts, OutputFormat, Profile, SceneProfile, Workshop};
+use crate::routing::RoutingRules;
+
 /// The catalogue, and a profile for every collection.
-pub fn profiles(_settings: &Settings) -> Result<(Catalogue, BTreeMap<String, Profile>), Failure> { todo!() }
-/// Engine settings.
-pub fn engine_settings(_settings: &Settings) -> EngineSettings { todo!() }
-/// The networks, and the device report as JSON.
-pub(super) fn workshop(_settings: &Settings, _catalogue: Catalogue, _profiles: &BTreeMap<String, Profile>) -> Result<(Workshop, String), Failure> { todo!() }
-/// Root settings.
-pub(super) fn root_settings(_settings: &Settings, _one: &CollectionSettings) -> RootSettings { todo!() }
+///
+/// # Errors
+/// The catalogue cannot be read, or a model that is asked for is not in it.
+pub fn profiles(settings: &Settings) -> Result<(Catalogue, BTreeMap<String, Profile>), Failure> {
+    let catalogue = Catalogue::open(&settings.models)?;
+    let build = |one: &CollectionSettings| -> Result<_, CatalogueError> {
+        let profile = profile(&catalogue, &one.profile, &one.name, &one.ingest, &one.output)?;
+        Ok((one.name.clone(), profile))
+    };
+    let profiles = settings.collections.iter().map(build).collect::<Result<_, _>>()?;
+    Ok((catalogue, profiles))
+}
+
+/// What a picture outside every collection is processed with: it comes from nowhere and goes nowhere.
+///
+/// # Errors
+/// A model that is asked for is not in the catalogue.
+pub fn common_profile(settings: &Settings, catalogue: &Catalogue) -> Result<Profile, Failure> {
+    Ok(profile(catalogue, &settings.profile, "", Path::new(""), Path::new(""))?)
+}
+
+/// The networks that `profiles` use and no others, and the report of the device they run on as JSON.
+///
+/// # Errors
+/// The runtime, the device or a model cannot be used.
+pub fn workshop<'a>(
+    settings: &Settings,
+    catalogue: &Catalogue,
+    profiles: impl IntoIterator<Item = &'a Profile>,
+) -> Result<(Workshop, String), Failure> {
+    let mut models: BTreeMap<&str, Entry> = BTreeMap::new();
+    for profile in profiles {
+        for (id, kind) in used(profile) {
+            models.insert(id, catalogue.find(id, kind)?.clone());
+        }
+    }
+    let models: Vec<_> = models.into_values().collect();
+    let engine = Engine::start(&settings.engine, catalogue, &models)?;
+    let device = serde_json::to_string(engine.device()).expect("a report is made of strings");
+    Ok((Workshop { engine }, device))
+}
+
+/// What the ingest room needs to know of a collection; what the root was when last seen, the ledger knows.
+pub(super) fn root_settings(one: &CollectionSettings) -> RootSettings {
+    RootSettings {
+        collection: one.name.clone(),
+        path: one.ingest.clone(),
+        rest: one.rest,
+        rescan: one.rescan,
+        poll: one.poll,
+        ready: one.ready,
+        max_file_bytes: one.profile.max_file_bytes,
+        expected: None,
+    }
+}
+
+/// Models of a profile, each with what it is for.
+fn used(profile: &Profile) -> impl Iterator<Item = (&str, ModelKind)> {
+    let scenes = [&profile.portrait, &profile.architecture, &profile.other];
+    let colour = scenes.map(|scene| (scene.model.id.as_str(), ModelKind::Colour));
+    let denoiser = profile.denoise.model.as_ref().map(|model| (model.id.as_str(), ModelKind::Denoise));
+    colour.into_iter().chain([(profile.router.id.as_str(), ModelKind::Scene)]).chain(denoiser)
+}
+
+fn profile(
+    catalogue: &Catalogue,
+    settings: &ProfileSettings,
+    collection: &str,
+    ingest: &Path,
+    output: &Path,
+) -> Result<Profile, CatalogueError> {
+    let scene = |scene: &SceneSettings| -> Result<SceneProfile, CatalogueError> {
+        let model = weights(catalogue.find(&scene.model, ModelKind::Colour)?);
+        Ok(SceneProfile { model, extent: scene.extent })
+    };
+    let (portrait, architecture, other) = (scene(&settings.portrait)?, scene(&settings.architecture)?, scene(&settings.other)?);
+    let router = weights(catalogue.only(ModelKind::Scene)?);
+    let denoise = denoise(catalogue, settings)?;
+    let recipe = Recipe::new(RecipeFacts {
+        pipeline: PIPELINE_VERSION,
+        precision: settings.precision.to_string(),
+        portrait: scene_recipe(&portrait),
+        architecture: scene_recipe(&architecture),
+        other: scene_recipe(&other),
+        // One switch and one bound for all scenes.
+        enlarge: settings.other.extent.enlarge,
+        max_area: settings.other.extent.max_area,
+        router: router.clone(),
+        scene_override: settings.rules.scene_override.map(|scene| scene.to_string()),
+        routing: thresholds(&settings.rules),
+        denoise_apply_to: scope_word(settings.denoise.apply_to).to_owned(),
+        denoise_threshold: settings.denoise.threshold,
+        denoiser: denoise.model.clone(),
+        format: format_word(settings.format),
+        jpeg_quality: settings.encode.jpeg_quality,
+        tiff_compression: settings.encode.tiff_compression.to_string(),
+    });
+    let mut profile = Profile {
+        collection: collection.to_owned(),
+        ingest_root: PathBuf::from(ingest),
+        output_root: PathBuf::from(output),
+        recipe,
+        limits: settings.limits,
+        max_file_bytes: settings.max_file_bytes,
+        rules: settings.rules.clone(),
+        portrait,
+        architecture,
+        other,
+        router,
+        denoise,
+        precision: settings.precision,
+        format: match settings.format {
+            OutputChoice::Source => OutputFormat::Source,
+            OutputChoice::Fixed(format) => OutputFormat::Fixed(format),
+        },
+        encode: settings.encode,
+        min_free_bytes: settings.min_free_bytes,
+        models: BTreeMap::new(),
+    };
+    let facts = used(&profile).map(|(id, kind)| Ok((id.to_owned(), facts(catalogue.find(id, kind)?))));
+    let facts = facts.collect::<Result<_, CatalogueError>>()?;
+    profile.models = facts;
+    Ok(profile)
+}
+
+fn denoise(catalogue: &Catalogue, settings: &ProfileSettings) -> Result<DenoiseProfile, CatalogueError> {
+    let apply_to = match settings.denoise.apply_to {
+        DenoiseScope::Off => ApplyTo::Off,
+        DenoiseScope::Network => ApplyTo::Network,
+        DenoiseScope::Output => ApplyTo::Output,
+    };
+    let model = match apply_to {
+        ApplyTo::Off => None,
+        ApplyTo::Network | ApplyTo::Output => Some(weights(catalogue.only(ModelKind::Denoise)?)),
+    };
+    Ok(DenoiseProfile { apply_to, threshold: settings.denoise.threshold, model })
+}
+
+fn scene_recipe(scene: &SceneProfile) -> SceneRecipe {
+    SceneRecipe { model: scene.model.clone(), min_height: scene.extent.min_height, max_height: scene.extent.max_height }
+}
+
+/// Name and value of every threshold, in the order that recipes keep.
+fn thresholds(rules: &RoutingRules) -> Vec<(String, f32)> {
+    let named =
+        [("min_score", rules.min_score), ("colour_chroma", rules.colour_chroma), ("blank_deviation", rules.blank_deviation)];
+    named.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}
+
+fn weights(entry: &Entry) -> WeightsRef {
+    WeightsRef { id: entry.id.clone(), sha256: entry.sha256 }
+}
+
+fn facts(entry: &Entry) -> ModelFacts {
+    ModelFacts { architecture: entry.architecture.clone(), licence: entry.licence.clone(), source: entry.source.clone() }
+}
+
+const fn scope_word(scope: DenoiseScope) -> &'static str {
+    match scope {
+        DenoiseScope::Off => "off",
+        DenoiseScope::Network => "network",
+        DenoiseScope::Output => "output",
+    }
+}
+
+fn format_word(choice: OutputChoice) -> String {
+    match choice {
+        OutputChoice::Source => "source".to_owned(),
+        OutputChoice::Fixed(format) => format.to_string(),
+    }
+}

@@ -62,7 +62,7 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     ingest::check_trees(&trees)?;
     let lock = StoreLock::acquire(&settings.state, now())?;
     let (catalogue, profiles) = parts::profiles(&settings)?;
-    let (shop, device) = parts::workshop(&settings, catalogue, &profiles)?;
+    let (shop, device) = parts::workshop(&settings, &catalogue, profiles.values())?;
     let store = Store::open(&settings.state, &lock).await?;
     store.announce(mode.command(), now()).await?;
     store.note_device(&device).await?;
@@ -132,7 +132,7 @@ async fn start_feed(
     let mut sweeps = Vec::new();
     for one in &settings.collections {
         let expected = store.root_identity(&one.name).await?;
-        let root = RootSettings { expected, ..parts::root_settings(settings, one) };
+        let root = RootSettings { expected, ..parts::root_settings(one) };
         let known: Known = store.known(&one.name).await?;
         let reports = reports.clone();
         // A closed channel means that the daemon is ending: what is not recorded now is seen again at the next start.

@@ -10,7 +10,7 @@ mod state;
 mod time;
 
 pub use disposition::Disposition;
-pub use recipe::{Recipe, RecipeFacts, SceneRecipe, WeightsRef};
+pub use recipe::{PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
 pub use settlement::{Outcome, RetryPolicy, Settlement};
 pub use state::{JobState, ParseStateError, TRANSITIONS, Trigger};
 pub use time::UnixMillis;

@@ -8,6 +8,10 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 
+/// Version of the pixel arithmetic of this program: raised whenever the same facts would give other pixels, so that what was
+/// made before keeps its name and is made anew.
+pub const PIPELINE_VERSION: u32 = 1;
+
 /// A model as a recipe names it: which weights, not where they lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WeightsRef {
@@ -32,7 +36,7 @@ pub struct SceneRecipe {
 /// field, changes every digest, so `pipeline` is raised with it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecipeFacts {
-    /// Version of the pixel arithmetic; raised whenever the same facts would give other pixels.
+    /// Version of the pixel arithmetic: [`PIPELINE_VERSION`].
     pub pipeline: u32,
     /// Precision asked for: `fp16` or `fp32`.
     pub precision: String,
