@@ -130,4 +130,5 @@ fn split(relative: &Path) -> Result<(Vec<&OsStr>, &OsStr), PublishError> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make the files they look at")]
 mod tests;

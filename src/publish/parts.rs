@@ -82,6 +82,7 @@ fn write_and_rename(part: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make the files they look at")]
 mod tests {
     use std::fs;
 
