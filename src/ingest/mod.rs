@@ -1,115 +1,63 @@
-//! stub
-use std::collections::HashMap;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+//! Finds out which scans rest in the ingest roots and what their bytes are.
+//!
+//! A reconcile loop: full looks at the tree are the truth, file-system events only make a look come sooner. A file is
+//! believed when size, times, inode and device stay the same over the rest period on the monotonic clock; then it is
+//! hashed and reported. Sources are opened for reading and nothing else. What is known is told to a sink; recording it is
+//! the ledger's, reading pixels the codec's.
+//!
+//! The order of the story: [`root`](self) is the directory there, `walk` what lies in it, `ignore` what of it is a scan,
+//! `stability` does it rest, `fixity` what are its bytes, `sweep` all of that for one root, `watcher` and `settle` when.
+
+mod fixity;
+mod hints;
+mod ignore;
+mod mount;
+mod report;
+mod root;
+mod settle;
+mod signature;
+mod stability;
+mod sweep;
+mod trees;
+mod walk;
+mod watcher;
+
+use std::path::PathBuf;
 use std::time::Duration;
-use crate::digest::Digest;
-use crate::job::Disposition;
-/// Device and inode of an ingest root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RootIdentity { /// st_dev
-    pub device: u64, /// st_ino
-    pub inode: u64 }
-/// What must rest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileSignature { /// st_dev
-    pub device: u64, /// st_ino
-    pub inode: u64, /// Bytes.
-    pub size: u64, /// mtime
-    pub mtime_ns: i64, /// ctime
-    pub ctime_ns: i64 }
-/// A rested, hashed file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StableFile { /// Collection.
-    pub collection: String, /// Below the root.
-    pub relative: PathBuf, /// As hashed.
-    pub signature: FileSignature, /// SHA-256.
-    pub digest: Digest }
-/// Files the ledger knows, by name bytes.
-pub type Known = HashMap<Vec<u8>, FileSignature>;
-/// State of a root.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RootState { /// There.
-    Online, /// Not there.
-    Offline { /// Why.
-        reason: String } }
-/// Why a file waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WaitReason { /* stub */ }
-impl std::fmt::Display for WaitReason { fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { todo!() } }
-/// A file that is not believed yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitingFile { /// Below the root.
-    pub relative: PathBuf, /// Why.
-    pub reason: WaitReason }
-/// What an ingest thread says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Report {
-    /// A file that can be recorded.
-    Stable(StableFile),
-    /// A root's state, when it changed.
-    Root { /// Collection.
-        collection: String, /// Identity when online.
-        identity: Option<RootIdentity>, /// State.
-        state: RootState, /// `watch` or `poll`.
-        mode: &'static str },
-    /// All files that wait, when that changed.
-    Waiting { /// Collection.
-        collection: String, /// Files.
-        files: Vec<WaitingFile> },
-    /// A sweep is over.
-    SweepDone { /// Collection.
-        collection: String, /// Files seen.
-        seen: u64, /// Newly stable.
-        stable: u64, /// Waiting.
-        waiting: u64, /// How long.
-        duration: Duration },
-}
+
+pub use fixity::{FixityError, read_verified};
+pub use report::{Report, RootState, StableFile, WaitReason, WaitingFile};
+pub use settle::sweep_until_settled;
+pub use signature::{FileSignature, Known, RootIdentity};
+pub use trees::{TreeError, check_trees};
+pub use watcher::Watcher;
+
 /// How a file becomes ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ready { /// By resting.
-    Stable, /// By a file `NAME.done` beside it, and resting.
-    Marker }
-/// One root.
+pub enum Ready {
+    /// By resting.
+    Stable,
+    /// By a file `NAME.done` beside it (`plate.tif.done` for `plate.tif`), and resting.
+    Marker,
+}
+
+/// One ingest root and how it is looked at.
 #[derive(Debug, Clone)]
-pub struct RootSettings { /// Collection.
-    pub collection: String, /// Path.
-    pub path: PathBuf, /// Rest period.
-    pub rest: Duration, /// Full look at least this often.
-    pub rescan: Duration, /// Always poll.
-    pub poll: bool, /// Ready rule.
-    pub ready: Ready, /// Largest file, bytes.
-    pub max_file_bytes: u64, /// Identity when last online.
-    pub expected: Option<RootIdentity> }
-/// A thread that watches a root.
-#[derive(Debug)]
-pub struct Watcher {}
-impl Watcher {
-    /// Starts.
-    pub fn spawn(_root: RootSettings, _known: Known, _sink: impl FnMut(Report) + Send + 'static) -> io::Result<Self> { todo!() }
-    /// Stops and joins.
-    pub fn stop(self) { todo!() }
+pub struct RootSettings {
+    /// Collection name.
+    pub collection: String,
+    /// The root; may be a link of the operator's choice. Links below it are not followed.
+    pub path: PathBuf,
+    /// How long a file must stay unchanged before it is believed.
+    pub rest: Duration,
+    /// Time between full looks, when a look does not take so long that more rest is due.
+    pub rescan: Duration,
+    /// Always poll, even where the file system has events.
+    pub poll: bool,
+    /// Ready rule.
+    pub ready: Ready,
+    /// Largest file that is taken, bytes.
+    pub max_file_bytes: u64,
+    /// What the root was when it was last online; `None` takes what is there.
+    pub expected: Option<RootIdentity>,
 }
-/// Looks until every file either rested and was reported, or waits for something other than rest (0 bytes, no marker).
-pub fn sweep_until_settled(_root: &RootSettings, _known: Known, _stop: &AtomicBool, _sink: &mut dyn FnMut(Report)) -> io::Result<()> { todo!() }
-/// Tree errors.
-#[derive(Debug, thiserror::Error)]
-pub enum TreeError { /// stub
-    #[error("stub")] Stub }
-impl TreeError { /// What to do.
-    pub const fn hint(&self) -> Option<&'static str> { None } }
-/// Refuses an output tree inside an ingest root, or the reverse, also through links: (ingest, output) pairs.
-pub fn check_trees(_trees: &[(PathBuf, PathBuf)]) -> Result<(), TreeError> { todo!() }
-/// Fixity errors.
-#[derive(Debug, thiserror::Error)]
-pub enum FixityError { /// stub
-    #[error("stub")] Stub }
-impl FixityError {
-    /// What it means for the job.
-    pub const fn disposition(&self) -> Disposition { Disposition::Transient }
-    /// What to do.
-    pub const fn hint(&self) -> Option<&'static str> { None }
-}
-/// Reads a scan once and compares its digest with the ledger's.
-pub fn read_verified(_root: &Path, _relative: &Path, _digest: &Digest, _max_bytes: u64) -> Result<Vec<u8>, FixityError> { todo!() }
