@@ -13,7 +13,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Looks until every file either rested and was reported, or waits for something other than rest (0 bytes, no marker,
 /// unreadable). A root that is offline is reported and is no error. `stop` ends the look early.
 pub fn sweep_until_settled(root: &RootSettings, known: Known, stop: &AtomicBool, sink: &mut dyn FnMut(Report)) -> io::Result<()> {
-    let mut sweeper = Sweeper::new(root.clone(), known, false, stop, sink)?;
+    let settings = RootSettings { path: std::path::absolute(&root.path)?, ..root.clone() };
+    let mut sweeper = Sweeper::new(settings, known, false, stop, sink);
     let mut duration = Duration::ZERO;
     while sweeper.check_root() != Presence::Offline {
         duration += sweeper.sweep();

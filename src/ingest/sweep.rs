@@ -24,9 +24,8 @@ const WAITING_PAUSE: Duration = Duration::from_secs(1);
 
 /// A root under observation.
 pub(super) struct Sweeper<'a> {
+    /// With an absolute path, as events name them.
     settings: RootSettings,
-    /// The root's path, absolute: events name absolute paths.
-    path: PathBuf,
     known: Known,
     tracker: StabilityTracker,
     /// Rested when last seen; looked at once more before they are hashed.
@@ -67,16 +66,15 @@ pub(super) enum Presence {
 }
 
 impl<'a> Sweeper<'a> {
-    /// `wants_events`: the caller is going to set hints where the root's file system has events.
+    /// `root.path` is absolute. `wants_events`: the caller is going to set hints.
     pub(super) fn new(
         settings: RootSettings,
         known: Known,
         wants_events: bool,
         stop: &'a AtomicBool,
         sink: &'a mut dyn FnMut(Report),
-    ) -> io::Result<Self> {
-        Ok(Self {
-            path: std::path::absolute(&settings.path)?,
+    ) -> Self {
+        Self {
             tracker: StabilityTracker::new(settings.rest),
             settings,
             known,
@@ -95,7 +93,7 @@ impl<'a> Sweeper<'a> {
             epoch: Instant::now(),
             stop,
             sink,
-        })
+        }
     }
 
     /// Time since this root came under observation, on the monotonic clock.
@@ -112,11 +110,6 @@ impl<'a> Sweeper<'a> {
         &self.polled
     }
 
-    /// The root's path, absolute.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Whether folders are watched where the file system has events.
     pub(super) const fn is_watched(&self) -> bool {
         self.is_watched
@@ -131,13 +124,13 @@ impl<'a> Sweeper<'a> {
     /// Looks whether the root is there, and tells when that changed.
     pub(super) fn check_root(&mut self) -> Presence {
         let was_online = matches!(&self.told, Some((_, RootState::Online, _)));
-        match root::identify(&self.path, self.settings.expected, &mut self.known) {
+        match root::identify(&self.settings.path, self.settings.expected, &mut self.known) {
             Ok(identity) => {
                 self.settings.expected = Some(identity);
                 if was_online {
                     return Presence::Online;
                 }
-                self.has_events = mount::delivery(&self.path) == Delivery::Events;
+                self.has_events = mount::delivery(&self.settings.path) == Delivery::Events;
                 self.polled = if self.has_events { Vec::new() } else { vec![PathBuf::new()] };
                 self.tell_root(Some(identity), RootState::Online);
                 Presence::Appeared
@@ -176,7 +169,7 @@ impl<'a> Sweeper<'a> {
         self.polled.clear();
         self.has_events = false;
         self.tracker.begin_look();
-        let walked = walk::walk(&self.path.clone(), Path::new(""), self);
+        let walked = walk::walk(&self.settings.path.clone(), Path::new(""), self);
         if walked.is_continue() {
             self.tracker.end_look();
             // The mounts below it may have changed the mode.
@@ -198,7 +191,7 @@ impl<'a> Sweeper<'a> {
 
     /// Looks at one place that an event named, a path below the root: a file, or a folder with all that is in it.
     pub(super) fn look_at(&mut self, relative: &Path) {
-        let Ok(metadata) = fs::symlink_metadata(self.path.join(relative)) else {
+        let Ok(metadata) = fs::symlink_metadata(self.settings.path.join(relative)) else {
             self.tracker.forget(relative);
             return;
         };
@@ -210,7 +203,7 @@ impl<'a> Sweeper<'a> {
         match name {
             None => {
                 // Ends early only when the thread is told to end.
-                let _ = walk::walk(&self.path.clone(), relative, self);
+                let _ = walk::walk(&self.settings.path.clone(), relative, self);
             }
             Some(name) if metadata.is_file() && ignore::is_scan(name) => self.observe(relative, &metadata),
             Some(name) if self.settings.ready == Ready::Marker => {
@@ -249,7 +242,7 @@ impl<'a> Sweeper<'a> {
             return Some(WaitReason::TooLarge { mib: signature.size.div_ceil(1 << 20), limit_mib: limit >> 20 });
         }
         let marker = || {
-            let mut name = self.path.join(relative).into_os_string();
+            let mut name = self.settings.path.join(relative).into_os_string();
             name.push(ignore::MARKER);
             fs::symlink_metadata(name).is_ok_and(|found| found.is_file())
         };
@@ -276,7 +269,7 @@ impl<'a> Sweeper<'a> {
     }
 
     fn settle_one(&mut self, relative: &Path) {
-        let metadata = match fs::symlink_metadata(self.path.join(relative)) {
+        let metadata = match fs::symlink_metadata(self.settings.path.join(relative)) {
             Ok(metadata) if metadata.is_file() => metadata,
             Ok(_) => return self.tracker.forget(relative),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.tracker.forget(relative),
@@ -286,7 +279,7 @@ impl<'a> Sweeper<'a> {
             return;
         }
         let signature = FileSignature::of(&metadata);
-        match fixity::hash(&self.path, relative, &signature, self.stop) {
+        match fixity::hash(&self.settings.path, relative, &signature, self.stop) {
             Ok(Hashed::Rested(digest)) => {
                 let collection = self.settings.collection.clone();
                 (self.sink)(Report::Stable(StableFile { collection, relative: relative.to_owned(), signature, digest }));
@@ -347,7 +340,7 @@ impl Visitor for Sweeper<'_> {
             Delivery::Events => {
                 self.has_events = true;
                 if let Some(hints) = &mut self.hints
-                    && let Err(limit) = hints.watch(&self.path.join(relative))
+                    && let Err(limit) = hints.watch(&self.settings.path.join(relative))
                 {
                     let collection = &self.settings.collection;
                     warn!(collection = %collection, "{limit}: {collection} is polled from now on; raise fs.inotify.max_user_watches");
@@ -374,7 +367,7 @@ impl Visitor for Sweeper<'_> {
     }
 
     fn failed(&mut self, relative: &Path, error: &io::Error) {
-        let path = self.path.join(relative);
+        let path = self.settings.path.join(relative);
         if self.warned.insert(relative.to_owned()) {
             warn!(path = %path.display(), "{} cannot be looked at: {error}", path.display());
         } else {
@@ -382,3 +375,7 @@ impl Visitor for Sweeper<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make the files they look at")]
+mod tests;

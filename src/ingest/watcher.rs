@@ -29,6 +29,8 @@ const SETTLE: Duration = Duration::from_millis(250);
 const POLL: Duration = Duration::from_secs(60);
 /// Time between two looks for a root that is offline.
 const OFFLINE: Duration = Duration::from_secs(3);
+/// Time before a thread begins anew after a defect, so that one that repeats does not fill the log.
+const ANEW: Duration = Duration::from_secs(1);
 /// Looking takes at most a tenth of the time: a look that took a minute is not repeated for ten.
 const SHARE: u32 = 10;
 /// Shortest time between two full looks, however small the tree and however many events were lost.
@@ -48,7 +50,8 @@ pub struct Watcher {
 
 impl Watcher {
     /// Starts. `sink` may wait for room in a queue; it is called on the thread.
-    pub fn spawn(root: RootSettings, known: Known, mut sink: impl FnMut(Report) + Send + 'static) -> io::Result<Self> {
+    pub fn spawn(mut root: RootSettings, known: Known, mut sink: impl FnMut(Report) + Send + 'static) -> io::Result<Self> {
+        root.path = std::path::absolute(&root.path)?;
         let (sender, messages) = sync_channel(CAPACITY);
         let rescan = Arc::new(AtomicBool::new(false));
         let inbox = Inbox::new(sender, Arc::clone(&rescan));
@@ -61,10 +64,8 @@ impl Watcher {
             // Dropped at the end of the thread, which is what `ended` waits for.
             let _alive = alive;
             let wants_events = !root.poll;
-            match Sweeper::new(root, known, wants_events, &stop_thread, &mut sink) {
-                Ok(sweeper) => Observation::new(sweeper, &stop_thread, messages, events, rescan).run(),
-                Err(error) => error!("The root cannot be watched: {error}"),
-            }
+            let sweeper = Sweeper::new(root, known, wants_events, &stop_thread, &mut sink);
+            Observation::new(sweeper, &stop_thread, messages, events, rescan).run();
         })?;
         Ok(Self { collection, stop, inbox, ended, thread: Some(thread) })
     }
@@ -128,7 +129,7 @@ impl<'a> Observation<'a> {
             if let Err(payload) = catch_unwind(AssertUnwindSafe(|| self.turn())) {
                 error!("The ingest thread of {} hit a defect in itself and begins anew: {}", self.name(), text(&*payload));
                 self.sweeper.begin_anew();
-                self.next_sweep = self.sweeper.now() + OFFLINE;
+                self.next_sweep = self.sweeper.now() + ANEW;
                 self.pause_until(self.next_sweep);
             }
         }
@@ -148,10 +149,13 @@ impl<'a> Observation<'a> {
         } else if self.next_poll.is_some_and(|at| now >= at) {
             self.poll();
         }
-        if self.online {
+        if self.is_due() && self.is_there() {
             self.sweeper.settle(SETTLE);
-            let is_settled = self.sweeper.next_due().is_none_or(|due| due > self.sweeper.now());
-            if is_settled && let Some(duration) = self.swept.take() {
+        }
+        if self.online {
+            if !self.is_due()
+                && let Some(duration) = self.swept.take()
+            {
                 self.sweeper.tell_waiting_now();
                 self.sweeper.tell_sweep(duration);
             }
@@ -161,6 +165,11 @@ impl<'a> Observation<'a> {
         if !hints.is_empty() && self.is_there() {
             self.follow(hints);
         }
+    }
+
+    /// Whether some file's rest is over.
+    fn is_due(&mut self) -> bool {
+        self.online && self.sweeper.next_due().is_some_and(|due| due <= self.sweeper.now())
     }
 
     /// Nothing is looked at or hashed in a directory that took the root's place.
@@ -257,7 +266,7 @@ impl<'a> Observation<'a> {
             if self.stop.load(Ordering::Relaxed) {
                 return;
             }
-            match path.strip_prefix(self.sweeper.path()) {
+            match path.strip_prefix(&self.sweeper.settings().path) {
                 Ok(relative) if !relative.as_os_str().is_empty() => self.sweeper.look_at(relative),
                 // The root itself, or a path from before it was replaced.
                 _ => self.rescan.store(true, Ordering::Release),

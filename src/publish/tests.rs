@@ -210,6 +210,22 @@ fn a_read_only_volume_is_fatal_and_works_again_when_it_is_not() {
 }
 
 #[test]
+fn a_folder_without_the_right_to_write_is_fatal() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let tree = Tree::new();
+    fs::create_dir(tree.root()).unwrap();
+    fs::set_permissions(tree.root(), fs::Permissions::from_mode(0o555)).unwrap();
+    if fs::write(tree.root().join("probe"), b"").is_ok() {
+        eprintln!("NOT TESTED: this user may write everywhere");
+        return;
+    }
+    let error = tree.publish(b"image", b"{}").unwrap_err();
+    assert_eq!(error.disposition(), Disposition::Fatal, "{error:?}");
+    fs::set_permissions(tree.root(), fs::Permissions::from_mode(0o755)).unwrap();
+    tree.publish(b"image", b"{}").unwrap();
+}
+
+#[test]
 fn every_error_is_one_line() {
     let path = PathBuf::from("/out/x");
     let io = || io::Error::from(io::ErrorKind::Other);

@@ -115,7 +115,7 @@ fn a_file_that_may_not_be_read_waits_and_the_look_ends() {
     use std::os::unix::fs::PermissionsExt as _;
     let root = Root::new();
     let path = root.put("secret.jpg", b"x");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_ok() {
         eprintln!("NOT TESTED: this user may read everything");
         return;
