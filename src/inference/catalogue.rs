@@ -326,6 +326,7 @@ fn fault(entry: &Entry, is_twin: bool) -> Option<&'static str> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make and change their own files")]
 mod tests {
     use super::*;
     use tempfile::TempDir;

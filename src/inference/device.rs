@@ -8,6 +8,7 @@ use nvml_wrapper::Nvml;
 use serde::Serialize;
 use tracing::{info, warn};
 
+use super::error::with_cause;
 use super::runtime::{self, Loaded};
 use super::session::Place;
 use super::{EngineSettings, InferenceError, Provider, ProviderChoice, native, trial};
@@ -73,7 +74,7 @@ fn try_cuda(library: &Path, place: &Place) -> Result<(), String> {
     preload();
     // ONNX Runtime opens cuDNN only when an operator needs it, and has slower ways without: a card that works but is slow
     // would look well.
-    ort::util::preload_dylib("libcudnn.so.9").map_err(|error| format!("cuDNN 9 cannot be loaded: {error}"))?;
+    ort::util::preload_dylib("libcudnn.so.9").map_err(|error| format!("cuDNN 9 cannot be loaded: {}", with_cause(&error)))?;
     trial::cuda(place)
 }
 

@@ -190,7 +190,7 @@ impl InferenceError {
 
     /// Sorts an error of a running session.
     pub(super) fn from_run(network: &str, error: &ort::Error) -> Self {
-        let (network, detail) = (network.to_owned(), one_line(error.message()));
+        let (network, detail) = (network.to_owned(), plain(error.message()));
         match fault(error.code(), error.message()) {
             Fault::Memory => Self::OutOfMemory { network, detail },
             Fault::Device => Self::DeviceLost { network, detail },
@@ -200,7 +200,7 @@ impl InferenceError {
 
     /// Sorts an error of a session that could not be made.
     pub(super) fn from_load(network: &str, error: &ort::Error) -> Self {
-        let (network, detail) = (network.to_owned(), one_line(error.message()));
+        let (network, detail) = (network.to_owned(), plain(error.message()));
         match fault(error.code(), error.message()) {
             Fault::Memory => Self::OutOfMemory { network, detail },
             Fault::Device => Self::DeviceLost { network, detail },
@@ -209,7 +209,15 @@ impl InferenceError {
     }
 }
 
-/// The runtime's messages run over lines and carry build paths; one line of bounded length goes into ledgers.
+/// What a message of the runtime says, without the place in its source code it comes from.
+fn plain(message: &str) -> String {
+    let marked = message.rsplit_once("[ONNXRuntimeError] : ").map(|(_, rest)| rest);
+    // Number and name of the code come first.
+    let said = marked.and_then(|rest| rest.splitn(3, " : ").nth(2));
+    one_line(said.unwrap_or(message))
+}
+
+/// The runtime's messages run over lines; one line of bounded length goes into ledgers.
 pub(super) fn one_line(text: &str) -> String {
     const LONGEST: usize = 400;
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -218,6 +226,12 @@ pub(super) fn one_line(text: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
+}
+
+/// An error and its cause: the loader's own words are in the cause.
+pub(super) fn with_cause(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    one_line(&format!("{error}{cause}"))
 }
 
 /// What an error of the runtime is about.
@@ -301,6 +315,14 @@ mod tests {
         let lost = InferenceError::DeviceLost { network: text(), detail: text() };
         assert_eq!(lost.disposition(), Disposition::Fatal);
         assert_eq!(InferenceError::Ended.disposition(), Disposition::Fatal);
+    }
+
+    #[test]
+    fn the_runtime_s_source_paths_are_nobody_s_business() {
+        let said = "/src/provider_bridge_ort.cc:2043 Provider& ProviderLibrary::Get() [ONNXRuntimeError] : 1 : FAIL : \
+                    Failed to load library x.so with error: libcuda.so.1: not found\n";
+        assert_eq!(plain(said), "Failed to load library x.so with error: libcuda.so.1: not found");
+        assert_eq!(plain("Invalid model"), "Invalid model");
     }
 
     #[test]

@@ -169,6 +169,7 @@ impl Drop for ProfileDirectory {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make and change their own files")]
 mod tests {
     use super::*;
 

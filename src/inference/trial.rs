@@ -1,5 +1,6 @@
 //! A network of one convolution, to find out whether a provider works at all before a scan depends on it.
 
+use super::profile::Observed;
 use super::session::{Input, Network, Place, Sizes};
 use super::{InferenceError, Provider};
 
@@ -9,7 +10,7 @@ const CHANNELS: u32 = 8;
 
 /// Runs the trial network and compares its result. A convolution needs most of what the real networks need: on the card
 /// cuDNN and its companions, which are loaded only when they are called.
-pub(super) fn run(place: &Place) -> Result<(), InferenceError> {
+fn run(place: &Place) -> Result<Observed, InferenceError> {
     let name = "trial";
     let mut network = Network::open(place, name, &model(), Sizes::Fixed(&[]))?;
     let (side, channels) = (SIDE as usize, CHANNELS as usize);
@@ -26,13 +27,13 @@ pub(super) fn run(place: &Place) -> Result<(), InferenceError> {
         let found = format!("{found} on {}", place.provider);
         return Err(InferenceError::Contract { network: name.to_owned(), found, expected: expected.to_string() });
     }
-    Ok(())
+    network.observed().ok_or_else(|| InferenceError::Profile { network: name.to_owned(), detail: "it is empty".to_owned() })
 }
 
 /// The trial on the card, as words: why it cannot be used.
 pub(super) fn cuda(place: &Place) -> Result<(), String> {
     let place = Place { provider: Provider::Cuda, ..place.clone() };
-    run(&place).map_err(|error| error.to_string())
+    run(&place).map(drop).map_err(|error| error.to_string())
 }
 
 /// The network as an ONNX model (onnx.proto3, IR version 9, opset 17): y = Conv(x, w), same size.
@@ -99,6 +100,55 @@ fn varint(mut value: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inference::{Precision, ProviderChoice, runtime};
+
+    /// Needs an ONNX Runtime, as every test of the whole line does: `autochrome setup` fetches it.
+    fn processor() -> Place {
+        let library = runtime::locate_for(ProviderChoice::Cpu).expect("run `autochrome setup` before the tests");
+        let environment = runtime::load(&library).expect("the installed runtime loads").environment;
+        Place { environment, provider: Provider::Cpu, threads: 1, memory_mib: 0 }
+    }
+
+    #[test]
+    fn the_processor_passes_and_its_profile_says_that_it_was_the_processor() {
+        let observed = run(&processor()).unwrap();
+        assert_eq!((observed.provider, observed.precision()), (Provider::Cpu, Precision::Fp32));
+        assert_eq!((observed.heavy, observed.heavy_fp16), (1, 0));
+    }
+
+    #[test]
+    fn a_session_that_runs_elsewhere_than_it_was_meant_to_is_an_error() {
+        // The runtime without CUDA, or a machine without a card, must not pass for one.
+        let place = processor();
+        if let Err(reason) = cuda(&place) {
+            assert!(!reason.is_empty());
+        } else {
+            assert_eq!(run(&Place { provider: Provider::Cuda, ..place }).unwrap().provider, Provider::Cuda);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_model_are_refused_with_the_runtime_s_words() {
+        let error = Network::open(&processor(), "broken", b"not a model", Sizes::Fixed(&[])).unwrap_err();
+        assert!(
+            matches!(&error, InferenceError::Load { network, detail } if network == "broken" && !detail.is_empty()),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_result_of_another_size_than_promised_is_refused() {
+        let place = processor();
+        let mut network = Network::open(&place, "trial", &model(), Sizes::Fixed(&[])).unwrap();
+        let (picture, weights) = ([1.0; 8 * 64], [0.5; 8 * 8 * 9]);
+        let inputs = [
+            Input { name: "x", shape: &[1, 8, 8, 8], data: &picture },
+            Input { name: "w", shape: &[8, 8, 3, 3], data: &weights },
+        ];
+        assert!(matches!(network.run(&inputs, "y", 7), Err(InferenceError::Contract { .. })));
+        assert!(matches!(network.run(&inputs, "z", 8 * 64), Err(InferenceError::Contract { .. })));
+        assert_eq!(network.run(&inputs, "y", 8 * 64).unwrap().len(), 8 * 64);
+    }
 
     #[test]
     fn integers_are_written_as_protobuf_writes_them() {

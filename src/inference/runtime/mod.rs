@@ -18,6 +18,7 @@ pub use error::RuntimeError;
 pub use setup::{SetupProgress, SetupReport, setup};
 
 use super::ProviderChoice;
+use super::error::with_cause;
 use pins::Package;
 
 /// Oldest ONNX Runtime whose interface this program was built for: 1.24.
@@ -120,12 +121,20 @@ pub(super) fn load(library: &Path) -> Result<Loaded, RuntimeError> {
     if let Some(loaded) = &*loaded {
         return Ok(loaded.clone());
     }
+    let environment = environment(library)?;
+    Ok(loaded.insert(Loaded { environment, library: library.to_owned() }).clone())
+}
+
+fn environment(library: &Path) -> Result<Environment, RuntimeError> {
     let unusable = |detail: String| RuntimeError::Load { path: library.to_owned(), detail };
     let minor = ort::util::probe(library);
     if let Some(minor) = minor.filter(|minor| *minor < OLDEST_MINOR) {
         return Err(RuntimeError::TooOld { path: library.to_owned(), minor });
     }
-    let builder = ort::init_from(library).map_err(|error| unusable(error.to_string()))?;
+    let builder = ort::init_from(library).map_err(|error| match error {
+        ort::LoadDynamicError::Dlopen { error, .. } => unusable(with_cause(&error)),
+        other => unusable(other.to_string()),
+    })?;
     if minor.is_none() {
         return Err(unusable("it is no ONNX Runtime 1.x".to_owned()));
     }
@@ -133,10 +142,11 @@ pub(super) fn load(library: &Path) -> Result<Loaded, RuntimeError> {
     let environment = environment.map_err(|error| unusable(error.to_string()))?;
     // At `ort`'s default every allocation is formatted before the subscriber drops it.
     environment.set_log_level(LogLevel::Warning);
-    Ok(loaded.insert(Loaded { environment, library: library.to_owned() }).clone())
+    Ok(environment)
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make and change their own files")]
 mod tests {
     use super::*;
     use crate::inference::ProviderChoice::{Auto, Cpu, Cuda};
@@ -199,9 +209,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let library = dir.path().join("libonnxruntime.so");
         fs::write(&library, b"text").unwrap();
-        // Another test of this process may have loaded the real library already.
-        if LOADED.lock().unwrap().is_none() {
-            assert!(matches!(load(&library), Err(RuntimeError::Load { .. })));
-        }
+        assert!(matches!(environment(&library), Err(RuntimeError::Load { .. })));
     }
 }

@@ -275,6 +275,7 @@ fn bytes_below(directory: &Path) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make and change their own files")]
 mod tests {
     use super::*;
 
