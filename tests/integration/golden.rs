@@ -43,6 +43,19 @@ fn an_fp16_graph_stays_close_to_fp32_at_another_extent() {
     assert!(largest > 0.0, "an FP16 graph rounds its weights");
 }
 
+#[test]
+fn the_bundled_starter_computes_what_its_trainer_does() {
+    // The array is PyTorch's output for the shipped file, so weights, graph and pin belong together.
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ddcolor-starter.safetensors");
+    let weights = Weights::read(&fs::read(file).unwrap()).unwrap();
+    let size = Size::new(224, 160);
+    let outputs = run(&weights.graph(size, Precision::Fp32), size);
+    let (_, want) = npy(&fixture("starter_160x224_ab.npy"));
+    let (largest, mean) = differences(&outputs["ab"], &want);
+    println!("starter ab: largest difference {largest:.2e}, mean {mean:.2e}, deviation {:.3}", deviation(&want));
+    assert!(largest < ROUNDING, "differs by {largest}");
+}
+
 fn agrees_with_the_official_network(name: &str) {
     // The file goes before the graph is built, the weights before the session is: one copy fewer of each.
     let weights = Weights::read(&recipe::checkpoint(&shapes(name))).unwrap();
@@ -79,8 +92,9 @@ fn session(graph: &[u8]) -> Session {
 static RUNTIME: LazyLock<Environment> =
     LazyLock::new(|| ort::init_from(runtime_library()).unwrap().with_telemetry(false).build().unwrap());
 
+/// The library the product would load.
 fn runtime_library() -> PathBuf {
-    std::env::var_os("ORT_DYLIB_PATH").expect("ORT_DYLIB_PATH names libonnxruntime.so").into()
+    autochrome::inference::runtime::locate().expect("`make test` fetches the runtime first")
 }
 
 fn fixture(name: &str) -> PathBuf {
