@@ -178,11 +178,10 @@ mod tests {
     }
 
     #[test]
-    fn a_model_the_engine_was_not_started_with_is_a_matter_of_configuration() {
+    fn fp32_that_cannot_be_believed_rejects_the_scan_with_its_numbers() {
         let found = Numerics { non_finite: 3, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_p99: 0.0 };
         let error = refuse("m", Refused::Numerics(Verdict::NonFinite, found));
         assert_eq!(error.to_string(), "network m gave no usable numbers in fp32: 3 values were not finite");
-        let error = refuse("m", Refused::Run(InferenceError::NotLoaded { model: "m".into() }));
-        assert_eq!(error.disposition(), crate::job::Disposition::Fatal);
+        assert_eq!(error.disposition(), crate::job::Disposition::Permanent);
     }
 }

@@ -57,7 +57,8 @@ impl Network {
         Ok(Self { session, name: name.to_owned(), provider: place.provider, profile: Some(profile), observed: None })
     }
 
-    /// Runs the network and gives back one output, which must have `expected` values, all finite or not.
+    /// Runs the network and gives back one output, which must have `expected` values; whether they are finite is the
+    /// caller's to look at.
     ///
     /// After the first run the session's profile is read: a session that did not run where it was meant to is an error.
     pub(super) fn run(&mut self, inputs: &[Input<'_>], output: &str, expected: usize) -> Result<Vec<f32>, InferenceError> {
