@@ -5,8 +5,9 @@
 //! hashed and reported. Sources are opened for reading and nothing else. What is known is told to a sink; recording it is
 //! the ledger's, reading pixels the codec's.
 //!
-//! The order of the story: [`root`](self) is the directory there, `walk` what lies in it, `ignore` what of it is a scan,
-//! `stability` does it rest, `fixity` what are its bytes, `sweep` all of that for one root, `watcher` and `settle` when.
+//! The order of the story: `root` is the directory there, `walk` what lies in it, `ignore` what of it is a scan, `mount`
+//! who tells of changes, `stability` does a file rest, `fixity` what are its bytes, `sweep` all of that for one root,
+//! `hints`, `watcher` and `settle` when to look; `trees` refuses configurations that would feed on themselves.
 
 mod fixity;
 mod hints;
