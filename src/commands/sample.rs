@@ -11,8 +11,7 @@ const GRAIN: f32 = 0.03;
 /// # Errors
 /// The encoder refuses it.
 pub(super) fn scan(size: Size, format: Format, depth: u8, seed: u64) -> Result<Vec<u8>, EncodeError> {
-    let settings = EncodeSettings::default();
-    codec::encode(&photograph(size, depth, seed), format, &settings, &Carried { dpi: Some((600.0, 600.0)), ..Carried::default() })
+    codec::encode(&photograph(size, depth, seed), format, &EncodeSettings::default(), &Carried::default())
 }
 
 /// A picture of `depth` 8 or 16 bits; sides at least 1.

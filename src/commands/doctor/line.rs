@@ -106,25 +106,19 @@ fn gather(settings: &Settings) -> Result<(Catalogue, Profile, Vec<Entry>), Failu
 
 fn not_started(error: InferenceError) -> Vec<Check> {
     let hint = error.hint().map(str::to_owned);
-    let picture = |reason| Check::skipped("picture", reason);
-    match error {
-        InferenceError::Runtime(_) => vec![
-            Check::failed("runtime", anyhow::Error::from(error), hint),
-            Check::skipped("device", "the runtime cannot be used"),
-            picture("the runtime cannot be used"),
-        ],
-        InferenceError::Catalogue(_) => vec![
-            Check::failed("models", anyhow::Error::from(error), hint),
-            Check::skipped("runtime", "a model cannot be used"),
-            Check::skipped("device", "a model cannot be used"),
-            picture("a model cannot be used"),
-        ],
-        _ => vec![
-            Check::ok("runtime", loaded_library().unwrap_or_else(|| "it was loaded".to_owned())),
-            Check::failed("device", anyhow::Error::from(error), hint),
-            picture("the networks do not start"),
-        ],
+    let (is_runtime, is_model) = (matches!(error, InferenceError::Runtime(_)), matches!(error, InferenceError::Catalogue(_)));
+    let error = anyhow::Error::from(error);
+    if is_runtime {
+        let skipped = |name| Check::skipped(name, "the runtime cannot be used");
+        return vec![Check::failed("runtime", error, hint), skipped("device"), skipped("picture")];
     }
+    if is_model {
+        let skipped = |name| Check::skipped(name, "a model cannot be used");
+        return vec![Check::failed("models", error, hint), skipped("runtime"), skipped("device"), skipped("picture")];
+    }
+    let library = loaded_library().unwrap_or_else(|| "it was found".to_owned());
+    let picture = Check::skipped("picture", "the networks do not start");
+    vec![Check::ok("runtime", library), Check::failed("device", error, hint), picture]
 }
 
 fn runtime(device: &DeviceReport) -> Check {
