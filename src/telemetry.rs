@@ -28,7 +28,7 @@ pub fn start(json: bool) {
     if installed.is_err() {
         return;
     }
-    std::panic::set_hook(Box::new(|information| log_panic(information)));
+    std::panic::set_hook(Box::new(log_panic));
     if let Some(complaint) = complaint {
         tracing::warn!("{complaint}");
     }

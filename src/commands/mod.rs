@@ -7,6 +7,8 @@ mod decide;
 mod doctor;
 mod look;
 mod models;
+mod sample;
+mod scratch;
 mod setup;
 mod sheet;
 mod work;

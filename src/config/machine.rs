@@ -18,7 +18,7 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn this() -> Self {
         let information = rustix::system::sysinfo();
-        let memory_mib = u64::from(information.mem_unit).saturating_mul(information.totalram.into()) >> 20;
+        let memory_mib = u64::from(information.mem_unit).saturating_mul(information.totalram) >> 20;
         // Version 2 of control groups; "max" and a file that is not there mean no bound.
         let allowed = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
         let allowed = allowed.and_then(|text| text.trim().parse::<u64>().ok()).map_or(u64::MAX, |bytes| bytes >> 20);

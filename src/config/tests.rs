@@ -23,6 +23,7 @@ pub(super) fn load(text: &str) -> Result<Loaded, ConfigError> {
 }
 
 /// Loads through the front door: a real file and these variables.
+#[expect(clippy::disallowed_methods, reason = "a test writes the file it reads")]
 fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("museum.toml");

@@ -9,5 +9,5 @@ mod parts;
 mod run;
 
 pub use intake::IntakeSummary;
-pub use parts::{common_profile, profiles, workshop};
+pub use parts::{common_profile, profiles, used_models, workshop};
 pub use run::{Ended, Mode, run};

@@ -33,6 +33,21 @@ pub fn common_profile(settings: &Settings, catalogue: &Catalogue) -> Result<Prof
     Ok(profile(catalogue, &settings.profile, "", Path::new(""), Path::new(""))?)
 }
 
+/// Every model that some of `profiles` uses, once.
+///
+/// # Errors
+/// A model is not in the catalogue, or is for something else.
+pub fn used_models<'a>(
+    catalogue: &Catalogue,
+    profiles: impl IntoIterator<Item = &'a Profile>,
+) -> Result<Vec<Entry>, CatalogueError> {
+    let mut models: BTreeMap<&str, Entry> = BTreeMap::new();
+    for (id, kind) in profiles.into_iter().flat_map(used) {
+        models.insert(id, catalogue.find(id, kind)?.clone());
+    }
+    Ok(models.into_values().collect())
+}
+
 /// The networks that `profiles` use and no others, and the report of the device they run on as JSON.
 ///
 /// # Errors
@@ -42,13 +57,7 @@ pub fn workshop<'a>(
     catalogue: &Catalogue,
     profiles: impl IntoIterator<Item = &'a Profile>,
 ) -> Result<(Workshop, String), Failure> {
-    let mut models: BTreeMap<&str, Entry> = BTreeMap::new();
-    for profile in profiles {
-        for (id, kind) in used(profile) {
-            models.insert(id, catalogue.find(id, kind)?.clone());
-        }
-    }
-    let models: Vec<_> = models.into_values().collect();
+    let models = used_models(catalogue, profiles)?;
     let engine = Engine::start(&settings.engine, catalogue, &models)?;
     let device = serde_json::to_string(engine.device()).expect("a report is made of strings");
     Ok((Workshop { engine }, device))

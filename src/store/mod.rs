@@ -12,7 +12,7 @@ mod roots;
 
 pub use error::StoreError;
 pub use ledger::{ClaimedJob, Derivative, Ending, Recorded, Recovered};
-pub use open::{Store, StoreLock};
+pub use open::{Store, StoreLock, refuse_network_file_system};
 pub use reports::{Counts, EventRow, JobDetail, JobFilter, JobRow, SightingRow};
 pub use roots::{DaemonRow, RootRow, WaitingSample};
 

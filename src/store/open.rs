@@ -84,7 +84,10 @@ fn read_holder(file: &mut File) -> (String, String) {
 }
 
 /// WAL needs shared memory, which network file systems do not give (<https://www.sqlite.org/wal.html>).
-fn refuse_network_file_system(path: &Path) -> Result<(), StoreError> {
+///
+/// # Errors
+/// `path` lies on one, or cannot be asked.
+pub fn refuse_network_file_system(path: &Path) -> Result<(), StoreError> {
     let unusable = |source: rustix::io::Errno| StoreError::StateDirectory { path: path.to_owned(), source: source.into() };
     // Magic numbers of statfs(2). The field's type differs between targets; the value fits 32 bits on all of them.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "magic numbers are 32 bits wide")]

@@ -37,7 +37,7 @@ const PURE: &[&str] = &["imaging/", "routing.rs", "job/"];
 const IMPURE: &[&str] = &["std::fs", "std::io", "std::net", "std::process", "std::thread", "Instant::now", "SystemTime", "tracing::", "tokio::"];
 
 /// Ways to create, rename or delete files, and who may: in an output tree only publish does.
-const WRITERS: &[&str] = &["publish.rs", "publish/", "store/open.rs", "inference/runtime.rs", "inference/runtime/", "inference/session.rs", "inference/profile.rs"];
+const WRITERS: &[&str] = &["commands/scratch.rs", "publish.rs", "publish/", "store/open.rs", "inference/runtime.rs", "inference/runtime/", "inference/session.rs", "inference/profile.rs"];
 const WRITES: &[&str] = &["fs::write", "fs::rename", "fs::remove", "File::create", "create_dir", "OpenOptions", "File::options", "renameat", "unlinkat", "mkdirat"];
 
 fn sources() -> Vec<(String, PathBuf)> {
