@@ -92,10 +92,20 @@ pub struct RoutingRules {
 /// Best score below which the scene network counts as undecided.
 pub const MIN_SCORE: f32 = 0.5;
 
-/// Residual chroma above which a scan counts as already in colour, Lab units.
+/// Residual chroma ([`Features::chroma_residual`]) above which a scan counts as already in colour, Lab units.
+///
+/// Measured: of 50 black-and-white scans of the FSA/OWI collection none lies above it, as scanned (grey) or toned to sepia,
+/// cyanotype and selenium with noise in every channel and JPEG chroma of quality 70 (largest 2.0). Of colour photographs, 23
+/// of 25 Documerica scans kept for evaluation lie above it, 51 of 60 others of that (faded) collection, 1,505 of 1,615 FSA/OWI
+/// transparencies of 150 pixels, 7,911 of 8,110 and 2,767 of 2,793 of mixed subjects; what is missed is almost of one tone to
+/// the eye. Of 3,284 thumbnails of members of the US Congress, about 41 % of them toned monochromes, 36 % lie below; those
+/// wrongly above are mostly campaign buttons and halftones whose noise so small a picture does not average away.
 pub const COLOUR_CHROMA: f32 = 2.4;
 
-/// Deviation of lightness below which a scan counts as blank, L* units.
+/// Deviation of lightness ([`Features::lightness_deviation`]) below which a scan counts as blank, L* units.
+///
+/// Measured: the flattest of 50 black-and-white FSA/OWI scans has 6.5, of 25 Documerica scans 8.2, of 3,284 Congress portraits
+/// 6.1; of 15,967 pictures in all one lies below, an almost black transparency with 1.7.
 pub const BLANK_DEVIATION: f32 = 2.0;
 
 impl Default for RoutingRules {

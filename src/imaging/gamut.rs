@@ -78,7 +78,9 @@ impl Outside {
         Box::new(Self { index: [0; RUN + 1], f: [0.0; RUN], a: [0.0; RUN], b: [0.0; RUN], kept: [0.0; RUN] })
     }
 
-    /// Finds how much of the chroma fits, by halving: neutral is always inside, and along a hue ray sRGB is left once.
+    /// Finds how much of the chroma fits, by halving: neutral is always inside, and along a hue ray sRGB is left once. Only in
+    /// a sliver of bright yellows (L* 94 to 98, hue 100° to 106°) is it left, entered and left again; there either end may be
+    /// found, and what is found is inside all the same.
     fn search(&mut self, count: usize) {
         self.kept[..count].fill(0.0);
         let mut step = 0.5;
@@ -167,13 +169,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hue_ray_leaves_srgb_once() {
+    fn a_hue_ray_leaves_srgb_once_except_in_bright_yellow() {
         for lightness in (2..100).step_by(2) {
-            for hue in 0..180 {
-                let (sin, cos) = (f64::from(hue) * 2.0).to_radians().sin_cos();
-                let inside: Vec<bool> =
-                    (0..300).map(|c| f64::from(c) * 0.5).map(|c| fits(f64::from(lightness), c * cos, c * sin)).collect();
-                assert!(inside.is_sorted_by(|one, other| one >= other), "L* {lightness}, hue {}", hue * 2);
+            for hue in (0..360).step_by(2) {
+                let (sin, cos) = f64::from(hue).to_radians().sin_cos();
+                let inside = (0..300).map(|c| f64::from(c) * 0.5).map(|c| fits(f64::from(lightness), c * cos, c * sin));
+                let once = inside.is_sorted_by(|one, other| one >= other);
+                let bright_yellow = (94..=98).contains(&lightness) && (100..=106).contains(&hue);
+                assert!(once || bright_yellow, "L* {lightness}, hue {hue}");
             }
         }
     }
