@@ -140,8 +140,17 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// A path from the file's own directory, without `..` in the middle: it is printed in records and to people.
+    ///
+    /// Only leading `..` are taken away, and only from a base that links no further: after a link, `a/..` need not be here.
     fn path(&self, path: &str) -> PathBuf {
-        self.base.join(self.text(path))
+        let mut base = self.base.canonicalize().unwrap_or_else(|_| self.base.clone());
+        let mut rest = std::path::Path::new(self.text(path));
+        while let Ok(above) = rest.strip_prefix("..") {
+            base.pop();
+            rest = above;
+        }
+        base.join(rest)
     }
 
     fn word<T: Copy>(&self, path: &str, meanings: &[(&str, T)]) -> T {

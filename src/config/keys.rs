@@ -123,7 +123,7 @@ pub(super) const KEYS: &[Key] = &[
     key!("retry.base", None, Duration { min: "1ms", max: "1d" }, Text("5s"), "longest wait after the first failure; doubles with each further one"),
     key!("retry.cap", None, Duration { min: "1ms", max: "7d" }, Text("30m"), "longest wait of all"),
 
-    key!("shutdown.deadline", None, Duration { min: "1s", max: "1d" }, Text("60s"), "time that running scans get to finish after the first signal"),
+    key!("shutdown.deadline", None, Duration { min: "1s", max: "1d" }, Text("30s"), "time that running scans get to finish after the first signal"),
 ];
 
 /// Keys that only a `[[collection]]` has. The keys above with a name of their own follow.
