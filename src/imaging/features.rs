@@ -233,21 +233,26 @@ fn solve(mut matrix: [[f64; 4]; 4], mut right: [[f64; 2]; 4]) -> [[f64; 2]; 4] {
     for pivot in 0..4 {
         for row in pivot + 1..4 {
             let factor = matrix[row][pivot] / matrix[pivot][pivot];
-            for column in pivot..4 {
-                matrix[row][column] -= factor * matrix[pivot][column];
-            }
-            for channel in 0..2 {
-                right[row][channel] -= factor * right[pivot][channel];
-            }
+            let (above, below) = matrix.split_at_mut(row);
+            subtract(&mut below[0], factor, &above[pivot]);
+            let (above, below) = right.split_at_mut(row);
+            subtract(&mut below[0], factor, &above[pivot]);
         }
     }
     for row in (0..4).rev() {
-        for channel in 0..2 {
-            let known: f64 = (row + 1..4).map(|column| matrix[row][column] * right[column][channel]).sum();
-            right[row][channel] = (right[row][channel] - known) / matrix[row][row];
+        let (known, solved) = right.split_at_mut(row + 1);
+        for (factor, solved) in matrix[row][row + 1..].iter().zip(solved) {
+            subtract(&mut known[row], *factor, solved);
         }
+        known[row] = known[row].map(|value| value / matrix[row][row]);
     }
     right
+}
+
+fn subtract<const N: usize>(from: &mut [f64; N], factor: f64, row: &[f64; N]) {
+    for (value, other) in from.iter_mut().zip(row) {
+        *value -= factor * other;
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ const TOLERANCE: f32 = 2e-6;
 /// Halvings of the part of chroma that is kept: 2⁻¹⁵ of 150 Lab units is 0.005.
 const HALVINGS: usize = 15;
 
+/// Pixels searched side by side.
+const LANES: usize = 8;
+
 /// A run of pixels on their way from Lab to linear sRGB.
 pub(super) struct Run {
     /// (L* + 16) / 116.
@@ -31,14 +34,15 @@ impl Run {
     /// Fills `rgb` for the first `count` pixels; returns how many had their chroma reduced.
     pub(super) fn convert(&mut self, outside: &mut Outside, count: usize) -> usize {
         let [red, green, blue] = &mut self.rgb;
-        let mut furthest = 0.0_f32;
+        // Counting in integers keeps this vector code; a largest excess in floats would not be.
+        let mut beyond = 0_u32;
         for i in 0..RUN {
             let rgb = linear(self.f[i], self.a[i], self.b[i]);
             [red[i], green[i], blue[i]] = rgb;
-            furthest = furthest.max(excess(rgb));
+            beyond += u32::from(excess(rgb) > TOLERANCE);
         }
         // Pixels past `count` are left over from another run: they may trigger the search, but are not counted.
-        if furthest <= TOLERANCE { 0 } else { self.reduce(outside, count) }
+        if beyond == 0 { 0 } else { self.reduce(outside, count) }
     }
 
     fn reduce(&mut self, outside: &mut Outside, count: usize) -> usize {
@@ -82,16 +86,21 @@ impl Outside {
     /// a sliver of bright yellows (L* 94 to 98, hue 100° to 106°) is it left, entered and left again; there either end may be
     /// found, and what is found is inside all the same.
     fn search(&mut self, count: usize) {
-        self.kept[..count].fill(0.0);
-        let mut step = 0.5;
-        for _ in 0..HALVINGS {
-            for (((kept, &f), &a), &b) in self.kept[..count].iter_mut().zip(&self.f).zip(&self.a).zip(&self.b) {
-                let more = *kept + step;
-                if excess(linear(f, more * a, more * b)) <= TOLERANCE {
-                    *kept = more;
+        // Whole lanes, so that the loop has no remainder; what lies past `count` is left over and never read.
+        let lanes = count.next_multiple_of(LANES).min(RUN);
+        let kept = self.kept[..lanes].as_chunks_mut::<LANES>().0;
+        let [f, a, b] = [&self.f, &self.a, &self.b].map(|plane| plane.as_chunks::<LANES>().0);
+        for (((kept, f), a), b) in kept.iter_mut().zip(f).zip(a).zip(b) {
+            *kept = [0.0; LANES];
+            let mut step = 0.5;
+            for _ in 0..HALVINGS {
+                for lane in 0..LANES {
+                    let more = kept[lane] + step;
+                    let inside = excess(linear(f[lane], more * a[lane], more * b[lane])) <= TOLERANCE;
+                    kept[lane] = if inside { more } else { kept[lane] };
                 }
+                step *= 0.5;
             }
-            step *= 0.5;
         }
     }
 }

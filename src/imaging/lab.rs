@@ -137,6 +137,7 @@ impl EncodeTable {
 
     /// The encoded value in 0..=1 of linear light, which is clipped to 0..=1 first; not a number counts as 0.
     #[inline(always)]
+    #[expect(clippy::manual_clamp, reason = "clamp would keep what is not a number")]
     pub(super) fn encode(&self, linear: f32) -> f32 {
         let linear = linear.max(0.0).min(1.0);
         let bits = linear.max(Self::LOWEST).to_bits();

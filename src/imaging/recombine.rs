@@ -4,7 +4,7 @@
 //! the rounding of the scan's depth: at most 0.5 L* at 8 bits and 0.05 at 16.
 
 use super::gamut::{Outside, Run};
-use super::lab::{EncodeTable, Sample, encode_table, lab_f_fast, srgb_to_linear};
+use super::lab::{EncodeTable, Sample, encode_table};
 use super::resample::resize_plane;
 use super::rows::{RUN, lightness_f};
 use super::{Channels, ChromaPlanes, Plane, Samples, ScanImage, Size};
@@ -176,10 +176,12 @@ fn tame(value: f32) -> f32 {
     if value.is_nan() { 0.0 } else { value.clamp(-LARGEST_CHROMA, LARGEST_CHROMA) }
 }
 
-/// f(Y) of encoded greys; out of range is clipped, not a number is black.
+/// f(Y) of encoded greys, rounded to 16 bits; out of range is clipped, not a number is black.
+#[expect(clippy::manual_clamp, reason = "clamp would keep what is not a number")]
 fn replaced_f(greys: &[f32], out: &mut [f32]) {
+    let tables = u16::tables();
     for (f, &grey) in out.iter_mut().zip(greys) {
-        *f = lab_f_fast(srgb_to_linear(f64::from(grey.max(0.0).min(1.0))) as f32);
+        *f = u16::nearest(grey.max(0.0).min(1.0)).grey_f(tables);
     }
 }
 
@@ -196,7 +198,7 @@ mod tests {
             let level = (index * 7919 % (max + 1)) as u16;
             // Colour scans get other colours than greys, too.
             let mut sample = |channel| if channel == 0 || channels.count() < 3 { level } else { random.u16(0..=max as u16) };
-            (0..channels.count()).map(|channel| sample(channel)).collect::<Vec<_>>()
+            (0..channels.count()).map(&mut sample).collect::<Vec<_>>()
         });
         let samples = if wide { Samples::U16(pixels.collect()) } else { Samples::U8(pixels.map(|v| v as u8).collect()) };
         ScanImage::new(size, channels, samples).unwrap()
