@@ -56,9 +56,19 @@ fn describe(record: &Record) -> String {
     let mut text = format!("{}\n", plain(&record.derivative.path.path));
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<11} {}\n", plain(value)));
     let size = |width: u32, height: u32, depth: u8| format!("{width}×{height}, {depth} bit");
-    line("derivative", format!("{} {}", record.derivative.format, size(record.derivative.width, record.derivative.height, record.derivative.bit_depth)));
+    line(
+        "derivative",
+        format!(
+            "{} {}",
+            record.derivative.format,
+            size(record.derivative.width, record.derivative.height, record.derivative.bit_depth)
+        ),
+    );
     line("", record.derivative.sha256.to_string());
-    line("source", format!("{} ({})", record.source.path.path, size(record.source.width, record.source.height, record.source.bit_depth)));
+    line(
+        "source",
+        format!("{} ({})", record.source.path.path, size(record.source.width, record.source.height, record.source.bit_depth)),
+    );
     line("", record.source.sha256.to_string());
     line("scene", format!("{}: {}", record.route.scene, record.route.reason));
     line("size", format!("{}×{} ({})", record.extent.width, record.extent.height, record.extent.rule));
@@ -74,11 +84,18 @@ fn describe(record: &Record) -> String {
     }
     line("device", format!("{} {}", record.device.provider, record.device.name.as_deref().unwrap_or("")));
     let numbers = &record.numerics;
-    line("numerics", format!(
-        "{} non-finite, ab {:.1}..{:.1}, chroma mean {:.1}, p99 {:.1}, {:.2} % out of gamut",
-        numbers.non_finite, numbers.ab_min, numbers.ab_max, numbers.chroma_mean, numbers.chroma_p99,
-        numbers.out_of_gamut_share * 100.0
-    ));
+    line(
+        "numerics",
+        format!(
+            "{} non-finite, ab {:.1}..{:.1}, chroma mean {:.1}, p99 {:.1}, {:.2} % out of gamut",
+            numbers.non_finite,
+            numbers.ab_min,
+            numbers.ab_max,
+            numbers.chroma_mean,
+            numbers.chroma_p99,
+            numbers.out_of_gamut_share * 100.0
+        ),
+    );
     line("recipe", record.recipe.sha256.to_string());
     line("software", format!("{} {}", record.software.name, record.software.version));
     text

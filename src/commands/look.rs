@@ -28,12 +28,15 @@ pub(super) async fn status(settings: &Settings, form: Form) -> Result<(), Failur
     // The lock, not the row, says whether somebody is at work: a row outlives its process.
     let holder = StoreLock::holder(&settings.state);
     let row = row.filter(|_| holder.is_some());
-    if form.json { print_json(&status_json(&counts, &roots, holder, row)) } else { print(&status_text(&counts, &roots, holder, row)) }
+    if form.json {
+        print_json(&status_json(&counts, &roots, holder, row))
+    } else {
+        print(&status_text(&counts, &roots, holder, row))
+    }
 }
 
 fn status_json(counts: &Counts, roots: &[RootRow], holder: Option<(String, String)>, row: Option<DaemonRow>) -> Value {
-    let jobs: serde_json::Map<_, _> =
-        JobState::ALL.iter().map(|&state| (state.to_string(), json!(counts.of(state)))).collect();
+    let jobs: serde_json::Map<_, _> = JobState::ALL.iter().map(|&state| (state.to_string(), json!(counts.of(state)))).collect();
     let roots: Vec<_> = roots
         .iter()
         .map(|root| {
@@ -73,7 +76,13 @@ fn status_text(counts: &Counts, roots: &[RootRow], holder: Option<(String, Strin
     }
     for root in roots {
         let mode = root.mode.as_deref().unwrap_or("not looked at yet");
-        text.push_str(&format!("  {}  {}  {} ({mode}), {} waiting\n", root.collection, root.path.display(), root.state, root.waiting));
+        text.push_str(&format!(
+            "  {}  {}  {} ({mode}), {} waiting\n",
+            root.collection,
+            root.path.display(),
+            root.state,
+            root.waiting
+        ));
         if let Some(reason) = &root.reason {
             text.push_str(&format!("    {}\n", plain(reason)));
         }
@@ -173,7 +182,9 @@ fn detail_json(detail: &JobDetail) -> Value {
     value["sightings"] = detail
         .sightings
         .iter()
-        .map(|place| json!({ "collection": place.collection, "path": place.relative.to_string_lossy(), "current": place.current }))
+        .map(
+            |place| json!({ "collection": place.collection, "path": place.relative.to_string_lossy(), "current": place.current }),
+        )
         .collect();
     value["events"] = detail
         .events
@@ -242,7 +253,9 @@ fn what_to_do(job: &JobRow) -> Option<String> {
     match job.state {
         JobState::Rejected => Some(format!("put a sound scan under the same name, or, if the cause is gone, {retry}")),
         JobState::Exhausted | JobState::Cancelled => Some(retry),
-        JobState::Skipped => Some(format!("nothing; if it is wrong, fix `scene` for its collection or the thresholds, then {retry}")),
+        JobState::Skipped => {
+            Some(format!("nothing; if it is wrong, fix `scene` for its collection or the thresholds, then {retry}"))
+        }
         JobState::Pending | JobState::Running | JobState::Completed => None,
     }
 }

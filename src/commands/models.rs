@@ -28,7 +28,13 @@ pub(super) fn list(settings: &Settings, form: Form) -> Result<(), Failure> {
         let parameters = entry.parameters.map_or_else(|| "?".to_owned(), |count| format!("{:.2} M", count as f64 / 1e6));
         text.push_str(&format!(
             "{}  {}  {}  {parameters} parameters  {:.1} MiB  {}\n  {}\n  {}; {}\n",
-            entry.id, entry.kind, entry.architecture, entry.bytes as f64 / 1_048_576.0, entry.licence, entry.sha256, entry.source,
+            entry.id,
+            entry.kind,
+            entry.architecture,
+            entry.bytes as f64 / 1_048_576.0,
+            entry.licence,
+            entry.sha256,
+            entry.source,
             if *state == FileState::Ok { "matches its pin".to_owned() } else { state.to_string() },
         ));
         if let Some(note) = &entry.note {

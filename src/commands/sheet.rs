@@ -17,12 +17,7 @@ use crate::store::{JobFilter, JobRow};
 /// Height of the pictures on the sheet, pixels: three rows fit a screen.
 const HEIGHT: u32 = 360;
 
-pub(super) async fn sheet(
-    settings: &Settings,
-    output: &Path,
-    collection: Option<String>,
-    limit: u32,
-) -> Result<(), Failure> {
+pub(super) async fn sheet(settings: &Settings, output: &Path, collection: Option<String>, limit: u32) -> Result<(), Failure> {
     let filter = JobFilter { state: Some(JobState::Completed), collection, limit: Some(limit), after: None };
     let jobs = match open(settings).await? {
         Some(store) => store.jobs(&filter).await?,
@@ -58,7 +53,8 @@ fn row(settings: &Settings, job: &JobRow) -> Result<Row, Failure> {
     let milliseconds: f64 = record.timings_ms.values().sum();
     let network = record.timings_ms.get("network").copied().unwrap_or(0.0);
     let name = plain(job.relative.display());
-    let place = derivative.as_ref().map_or_else(|| "its collection is no longer configured".to_owned(), |path| plain(path.display()));
+    let place =
+        derivative.as_ref().map_or_else(|| "its collection is no longer configured".to_owned(), |path| plain(path.display()));
     let facts = [
         format!("{}: {}", record.route.scene, record.route.reason),
         format!("network {}×{} ({})", record.extent.width, record.extent.height, record.extent.rule),
@@ -73,8 +69,12 @@ fn row(settings: &Settings, job: &JobRow) -> Result<Row, Failure> {
         picture(before.as_deref(), "before"),
         picture(derivative.as_deref(), "after"),
     );
-    let line = format!("{:<12} {:>9}  {:<4}  {milliseconds:>6.0} ms  {place}\n",
-        record.route.scene, format!("{}×{}", record.extent.width, record.extent.height), record.precision.observed);
+    let line = format!(
+        "{:<12} {:>9}  {:<4}  {milliseconds:>6.0} ms  {place}\n",
+        record.route.scene,
+        format!("{}×{}", record.extent.width, record.extent.height),
+        record.precision.observed
+    );
     Ok(Row { html, line })
 }
 

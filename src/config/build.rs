@@ -144,7 +144,7 @@ impl<'a> Scope<'a> {
     ///
     /// Only leading `..` are taken away, and only from a base that links no further: after a link, `a/..` need not be here.
     fn path(&self, path: &str) -> PathBuf {
-        let mut base = self.base.canonicalize().unwrap_or_else(|_| self.base.clone());
+        let mut base = self.base.canonicalize().unwrap_or_else(|_| self.base.to_owned());
         let mut rest = std::path::Path::new(self.text(path));
         while let Ok(above) = rest.strip_prefix("..") {
             base.pop();

@@ -36,7 +36,8 @@ pub(super) async fn record(
     mut reports: mpsc::Receiver<Report>,
 ) -> Result<IntakeSummary, StoreError> {
     let mut summary = IntakeSummary::default();
-    let recipe_for = |collection: &str| -> Option<Digest> { place.profiles.get(collection).map(|profile| profile.recipe.digest()) };
+    let recipe_for =
+        |collection: &str| -> Option<Digest> { place.profiles.get(collection).map(|profile| profile.recipe.digest()) };
     let mut batch = Vec::with_capacity(CAPACITY);
     while reports.recv_many(&mut batch, CAPACITY).await > 0 {
         let mut files: Vec<StableFile> = Vec::new();
@@ -59,12 +60,7 @@ pub(super) async fn record(
     Ok(summary)
 }
 
-async fn note(
-    store: &Store,
-    place: &Workplace,
-    summary: &mut IntakeSummary,
-    report: Report,
-) -> Result<(), StoreError> {
+async fn note(store: &Store, place: &Workplace, summary: &mut IntakeSummary, report: Report) -> Result<(), StoreError> {
     match report {
         // Sorted out by the caller, which writes them in batches.
         Report::Stable(_) => {}

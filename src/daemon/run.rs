@@ -12,8 +12,8 @@ use tracing::{info, warn};
 
 use super::intake::{self, CAPACITY, IntakeSummary};
 use super::parts;
-use crate::failure::{Exit, Failure};
 use crate::config::Settings;
+use crate::failure::{Exit, Failure};
 use crate::ingest::{self, Known, Report, RootSettings, Watcher};
 use crate::pipeline::{Crew, CrewSettings, OFFLINE, Settled, StageError, Workplace, now};
 use crate::publish;
@@ -88,11 +88,8 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     let (reports, inbox) = mpsc::channel(CAPACITY);
     let feed = start_feed(&settings, mode, &store, reports, &stop_sweeps).await?;
     let recorder = tokio::spawn(intake::record(store.clone(), Arc::clone(&place), Arc::clone(&wake), inbox));
-    let crew_settings = CrewSettings {
-        workers: settings.workers.count,
-        policy: settings.retry,
-        stop_when_blocked: mode == Mode::Once,
-    };
+    let crew_settings =
+        CrewSettings { workers: settings.workers.count, policy: settings.retry, stop_when_blocked: mode == Mode::Once };
     let (settled, mut told) = mpsc::unbounded_channel();
     let crew = Crew::start(Arc::clone(&place), store.clone(), crew_settings, Arc::clone(&wake), stop.clone(), settled);
     info!(mode = mode.command(), workers = settings.workers.count, "Ready: {} collections", settings.collections.len());
@@ -167,7 +164,9 @@ async fn end_feed(feed: Feed, stop: CancellationToken, stop_sweeps: Arc<AtomicBo
             });
             let joined = tokio::task::spawn_blocking(move || {
                 let ended: Vec<_> = sweeps.into_iter().map(JoinHandle::join).collect();
-                ended.into_iter().try_for_each(|one| one.unwrap_or_else(|_| Err(std::io::Error::other("an ingest thread panicked"))))
+                ended
+                    .into_iter()
+                    .try_for_each(|one| one.unwrap_or_else(|_| Err(std::io::Error::other("an ingest thread panicked"))))
             });
             let joined = joined.await.map_err(|error| Failure::text(Exit::Failed, error, None))?;
             flag.abort();

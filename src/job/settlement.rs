@@ -128,8 +128,7 @@ mod tests {
     use crate::job::TRANSITIONS;
 
     const NOW: UnixMillis = UnixMillis(1_000_000);
-    const POLICY: RetryPolicy =
-        RetryPolicy { attempts: 3, base: Duration::from_secs(5), cap: Duration::from_secs(60) };
+    const POLICY: RetryPolicy = RetryPolicy { attempts: 3, base: Duration::from_secs(5), cap: Duration::from_secs(60) };
 
     fn decide(outcome: Outcome, failures: u32) -> Settlement {
         Settlement::decide(outcome, failures, &POLICY, NOW, 1.0)

@@ -95,8 +95,7 @@ pub fn make(
     };
     crate::faults::point("network");
     let model = &profile.scene(prepared.route.scene).model;
-    let request =
-        ColorizeRequest { model: model.id.clone(), input: prepared.input.clone(), precision: profile.precision };
+    let request = ColorizeRequest { model: model.id.clone(), input: prepared.input.clone(), precision: profile.precision };
     let coloured = watch.time("network", || shop.engine.colorize(request)).map_err(StageError::inference("network"))?;
     let chroma = imaging::crop_chroma(coloured.chroma, &prepared.extent);
     let finished = finish::finish(profile, &prepared, &chroma, watch)?;

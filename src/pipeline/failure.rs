@@ -67,7 +67,10 @@ impl StageError {
             stage: "publish",
             disposition: Disposition::Fatal,
             recovery: Recovery::Wait,
-            reason: format!("output volume of {} has {free_mib} MiB free, less than the floor of {floor_mib} MiB", volume.display()),
+            reason: format!(
+                "output volume of {} has {free_mib} MiB free, less than the floor of {floor_mib} MiB",
+                volume.display()
+            ),
             hint: Some("make room, or lower `output.min_free_mib`; work goes on by itself".to_owned()),
         }
     }

@@ -28,7 +28,7 @@ pub(crate) use failure::OFFLINE;
 pub use failure::{Recovery, StageError};
 pub use finish::Finished;
 pub use gate::Gate;
-pub use prepare::{Prepared, Preparation};
+pub use prepare::{Preparation, Prepared};
 pub use profile::{ApplyTo, DenoiseProfile, ModelFacts, OutputFormat, Profile, SceneProfile};
 pub use record::Made;
 pub use stopwatch::Stopwatch;

@@ -154,9 +154,7 @@ async fn work_on(shared: &Arc<Shared>, claim: ClaimedJob) -> Result<(), StoreErr
         _ => None,
     };
     let (ending, told) = match result {
-        Ok(Attempt::Published { derivative, adopted }) => {
-            (Ending::completed(derivative, adopted, duration_ms), (None, None))
-        }
+        Ok(Attempt::Published { derivative, adopted }) => (Ending::completed(derivative, adopted, duration_ms), (None, None)),
         Ok(Attempt::Skipped(reason)) => (Ending::skipped(reason.clone()), (Some(reason), None)),
         Err(error) => {
             let told = (Some(error.reason.clone()), error.hint.clone());

@@ -7,12 +7,14 @@ mod error;
 mod ledger;
 mod open;
 mod operator;
+mod recording;
 mod reports;
 mod roots;
 
 pub use error::StoreError;
-pub use ledger::{ClaimedJob, Derivative, Ending, Recorded, Recovered};
+pub use ledger::{ClaimedJob, Derivative, Ending, Recovered};
 pub use open::{Store, StoreLock, refuse_network_file_system};
+pub use recording::Recorded;
 pub use reports::{Counts, EventRow, JobDetail, JobFilter, JobRow, SightingRow};
 pub use roots::{DaemonRow, RootRow, WaitingSample};
 

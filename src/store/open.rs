@@ -40,8 +40,7 @@ impl StoreLock {
         std::fs::create_dir_all(state).map_err(unusable)?;
         refuse_network_file_system(state)?;
         let mut options = File::options();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).open(state.join(LOCK)).map_err(unusable)?;
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(state.join(LOCK)).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {
@@ -122,7 +121,10 @@ impl Store {
     pub async fn open_read_only(state: &Path) -> Result<Self, StoreError> {
         let path = existing(state)?;
         let reader = readers(&path).await?;
-        refuse_newer_schema(&reader, &path).await?;
+        if refuse_newer_schema(&reader, &path).await?.is_none() {
+            // A daemon that is just starting has made the file and not yet the tables.
+            return Err(StoreError::Absent { state: state.to_owned() });
+        }
         Ok(Self { writer: reader.clone(), reader })
     }
 
@@ -136,7 +138,9 @@ impl Store {
             .connect_with(options(&path))
             .await
             .map_err(StoreError::doing("be opened"))?;
-        refuse_newer_schema(&writer, &path).await?;
+        if refuse_newer_schema(&writer, &path).await?.is_none() {
+            return Err(StoreError::Absent { state: state.to_owned() });
+        }
         let reader = readers(&path).await?;
         Ok(Self { writer, reader })
     }
@@ -180,13 +184,14 @@ async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
     pool.map_err(StoreError::doing("be opened for reading"))
 }
 
-async fn refuse_newer_schema(pool: &SqlitePool, path: &Path) -> Result<(), StoreError> {
+/// The schema's version; `None` when there is no table yet.
+async fn refuse_newer_schema(pool: &SqlitePool, path: &Path) -> Result<Option<i64>, StoreError> {
     let table: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations'")
         .fetch_optional(pool)
         .await
         .map_err(StoreError::doing("be read"))?;
     if table.is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let (found,): (Option<i64>,) = sqlx::query_as("SELECT max(version) FROM _sqlx_migrations")
         .fetch_one(pool)
@@ -195,7 +200,7 @@ async fn refuse_newer_schema(pool: &SqlitePool, path: &Path) -> Result<(), Store
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     match found {
         Some(found) if found > known => Err(StoreError::NewerSchema { path: path.to_owned(), found, known }),
-        Some(_) | None => Ok(()),
+        Some(_) | None => Ok(found),
     }
 }
 

@@ -27,13 +27,7 @@ impl Store {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
-    async fn decide_by_hand(
-        &self,
-        job: i64,
-        now: UnixMillis,
-        trigger: Trigger,
-        verb: &'static str,
-    ) -> Result<(), StoreError> {
+    async fn decide_by_hand(&self, job: i64, now: UnixMillis, trigger: Trigger, verb: &'static str) -> Result<(), StoreError> {
         let statement = match trigger {
             Trigger::Cancel => {
                 "UPDATE job SET state = 'cancelled', finished_at = ?2, reason = 'cancelled by the operator', hint = NULL

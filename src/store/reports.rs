@@ -263,12 +263,11 @@ impl Store {
 
     /// Jobs whose source, or whose derivative, has this digest.
     pub async fn jobs_of_digest(&self, digest: Digest) -> Result<Vec<JobRow>, StoreError> {
-        let rows: Vec<RawJob> =
-            sqlx::query_as(select_jobs!("s.digest = ?1 OR j.derivative_digest = ?1 ORDER BY j.id"))
-                .bind(digest.as_bytes().as_slice())
-                .fetch_all(&self.reader)
-                .await
-                .map_err(StoreError::doing("find jobs of a digest"))?;
+        let rows: Vec<RawJob> = sqlx::query_as(select_jobs!("s.digest = ?1 OR j.derivative_digest = ?1 ORDER BY j.id"))
+            .bind(digest.as_bytes().as_slice())
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::doing("find jobs of a digest"))?;
         rows.into_iter().map(JobRow::try_from).collect()
     }
 }

@@ -81,15 +81,12 @@ impl Store {
 
     /// The identity a root had when it was last online.
     pub async fn root_identity(&self, collection: &str) -> Result<Option<RootIdentity>, StoreError> {
-        let row: Option<(Option<i64>, Option<i64>)> =
-            sqlx::query_as("SELECT device, inode FROM root WHERE collection = ?")
-                .bind(collection)
-                .fetch_optional(&self.reader)
-                .await
-                .map_err(StoreError::doing("read a root"))?;
-        Ok(row.and_then(|(device, inode)| {
-            Some(RootIdentity { device: device?.cast_unsigned(), inode: inode?.cast_unsigned() })
-        }))
+        let row: Option<(Option<i64>, Option<i64>)> = sqlx::query_as("SELECT device, inode FROM root WHERE collection = ?")
+            .bind(collection)
+            .fetch_optional(&self.reader)
+            .await
+            .map_err(StoreError::doing("read a root"))?;
+        Ok(row.and_then(|(device, inode)| Some(RootIdentity { device: device?.cast_unsigned(), inode: inode?.cast_unsigned() })))
     }
 
     /// Notes a root's state; an identity is remembered the first time it is given.
@@ -134,12 +131,11 @@ impl Store {
     /// Every configured root.
     pub async fn roots(&self) -> Result<Vec<RootRow>, StoreError> {
         type Row = (String, Vec<u8>, String, Option<String>, Option<String>, i64, String);
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT collection, path, state, reason, mode, waiting, waiting_sample FROM root ORDER BY collection",
-        )
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::doing("list roots"))?;
+        let rows: Vec<Row> =
+            sqlx::query_as("SELECT collection, path, state, reason, mode, waiting, waiting_sample FROM root ORDER BY collection")
+                .fetch_all(&self.reader)
+                .await
+                .map_err(StoreError::doing("list roots"))?;
         rows.into_iter()
             .map(|(collection, path, state, reason, mode, waiting, sample)| {
                 let sample = serde_json::from_str(&sample).map_err(|error| StoreError::Unexpected(error.to_string()))?;

@@ -77,9 +77,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 /// A TIFF of one huge uncompressed grey strip that is not there.
 fn tiff_header(width: u32, height: u32) -> Vec<u8> {
-    let entries: [(u16, u16, u32); 8] = [
-        (256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (278, 4, height), (279, 4, 100),
-    ];
+    let entries: [(u16, u16, u32); 8] =
+        [(256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (278, 4, height), (279, 4, 100)];
     let mut file = b"II*\0\x08\0\0\0".to_vec();
     file.extend((entries.len() as u16).to_le_bytes());
     for (tag, kind, value) in entries {

@@ -34,11 +34,32 @@ const WALLS: &[Wall] = &[
 
 /// Rooms that do no I/O, read no clock, log nothing and spawn nothing.
 const PURE: &[&str] = &["imaging/", "routing.rs", "job/"];
-const IMPURE: &[&str] = &["std::fs", "std::io", "std::net", "std::process", "std::thread", "Instant::now", "SystemTime", "tracing::", "tokio::"];
+const IMPURE: &[&str] =
+    &["std::fs", "std::io", "std::net", "std::process", "std::thread", "Instant::now", "SystemTime", "tracing::", "tokio::"];
 
 /// Ways to create, rename or delete files, and who may: in an output tree only publish does.
-const WRITERS: &[&str] = &["commands/scratch.rs", "publish.rs", "publish/", "store/open.rs", "inference/runtime.rs", "inference/runtime/", "inference/session.rs", "inference/profile.rs"];
-const WRITES: &[&str] = &["fs::write", "fs::rename", "fs::remove", "File::create", "create_dir", "OpenOptions", "File::options", "renameat", "unlinkat", "mkdirat"];
+const WRITERS: &[&str] = &[
+    "commands/scratch.rs",
+    "publish.rs",
+    "publish/",
+    "store/open.rs",
+    "inference/runtime.rs",
+    "inference/runtime/",
+    "inference/session.rs",
+    "inference/profile.rs",
+];
+const WRITES: &[&str] = &[
+    "fs::write",
+    "fs::rename",
+    "fs::remove",
+    "File::create",
+    "create_dir",
+    "OpenOptions",
+    "File::options",
+    "renameat",
+    "unlinkat",
+    "mkdirat",
+];
 
 fn sources() -> Vec<(String, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -125,10 +146,8 @@ fn every_file_says_what_it_is_for_and_is_one_room() {
 #[test]
 fn migrations_are_numbered_without_gaps() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
-    let mut numbers: Vec<u32> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_str().unwrap()[..4].parse().unwrap())
-        .collect();
+    let mut numbers: Vec<u32> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_str().unwrap()[..4].parse().unwrap()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=numbers.len() as u32).collect::<Vec<_>>());
 }
