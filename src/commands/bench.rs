@@ -136,7 +136,7 @@ fn to_json(figures: &Figures) -> Value {
 fn to_text(figures: &Figures) -> String {
     let word = |key: &str| figures.device[key].as_str().unwrap_or("unknown");
     let mut text = format!(
-        "device: {} ({}), ONNX Runtime {}; medians of {} runs\n",
+        "device: {} ({}), ONNX Runtime {}; medians, runs: {}\n",
         plain(word("provider")),
         plain(word("name")),
         plain(word("runtime_version")),

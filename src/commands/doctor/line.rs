@@ -29,7 +29,6 @@ struct Bench {
 
 pub(super) fn walk(settings: &Settings) -> Vec<Check> {
     let (mut checks, bench) = models(settings);
-    // Without a catalogue the runtime and the device can still be looked at: they need none of its models.
     let Some(bench) = bench else {
         for name in ["runtime", "device", "picture"] {
             checks.push(Check::skipped(name, "the models cannot be used"));
