@@ -29,13 +29,13 @@ pub(super) async fn status(settings: &Settings, form: Form) -> Result<(), Failur
     let holder = StoreLock::holder(&settings.state);
     let row = row.filter(|_| holder.is_some());
     if form.json {
-        print_json(&status_json(&counts, &roots, holder, row))
+        print_json(&status_json(&counts, &roots, holder.as_ref(), row.as_ref()))
     } else {
-        print(&status_text(&counts, &roots, holder, row))
+        print(&status_text(&counts, &roots, holder.as_ref(), row.as_ref()))
     }
 }
 
-fn status_json(counts: &Counts, roots: &[RootRow], holder: Option<(String, String)>, row: Option<DaemonRow>) -> Value {
+fn status_json(counts: &Counts, roots: &[RootRow], holder: Option<&(String, String)>, row: Option<&DaemonRow>) -> Value {
     let jobs: serde_json::Map<_, _> = JobState::ALL.iter().map(|&state| (state.to_string(), json!(counts.of(state)))).collect();
     let roots: Vec<_> = roots
         .iter()
@@ -46,24 +46,24 @@ fn status_json(counts: &Counts, roots: &[RootRow], holder: Option<(String, Strin
             })
         })
         .collect();
-    let device = row.as_ref().and_then(|row| serde_json::from_str::<Value>(row.device.as_ref()?).ok());
-    let paused = row.as_ref().and_then(|row| row.paused.clone());
+    let device = row.and_then(|row| serde_json::from_str::<Value>(row.device.as_ref()?).ok());
+    let paused = row.and_then(|row| row.paused.clone());
     let daemon = holder.map(|(pid, since)| json!({ "pid": pid.parse::<u32>().ok(), "since": since, "paused": paused }));
     json!({ "version": env!("CARGO_PKG_VERSION"), "jobs": jobs, "roots": roots, "daemon": daemon, "device": device })
 }
 
-fn status_text(counts: &Counts, roots: &[RootRow], holder: Option<(String, String)>, row: Option<DaemonRow>) -> String {
-    let mut text = match (&holder, &row) {
+fn status_text(counts: &Counts, roots: &[RootRow], holder: Option<&(String, String)>, row: Option<&DaemonRow>) -> String {
+    let mut text = match (holder, row) {
         (Some((pid, since)), row) => {
-            let command = row.as_ref().map_or("run", |row| row.command.as_str());
+            let command = row.map_or("run", |row| row.command.as_str());
             format!("autochrome {command} is at work (pid {pid}, since {since})\n")
         }
         (None, _) => "autochrome is not running\n".to_owned(),
     };
-    if let Some(reason) = row.as_ref().and_then(|row| row.paused.as_ref()) {
+    if let Some(reason) = row.and_then(|row| row.paused.as_ref()) {
         text.push_str(&format!("paused: {}\n", plain(reason)));
     }
-    if let Some(device) = row.as_ref().and_then(|row| serde_json::from_str::<Value>(row.device.as_ref()?).ok()) {
+    if let Some(device) = row.and_then(|row| serde_json::from_str::<Value>(row.device.as_ref()?).ok()) {
         let word = |key: &str| device[key].as_str().unwrap_or("unknown").to_owned();
         text.push_str(&format!("device: {} ({})\n", word("provider"), word("name")));
     }
@@ -161,13 +161,13 @@ pub(super) fn nothing_known(what: &str) -> Failure {
 pub(super) async fn jobs_of_file(store: &Store, file: &Path) -> Result<Vec<JobRow>, Failure> {
     let path = std::path::absolute(file)?;
     let path = path.canonicalize().unwrap_or(path);
-    if let Ok(handle) = std::fs::File::open(&path) {
-        if handle.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            let (digest, _) = Digest::of_reader(handle)?;
-            let found = store.jobs_of_digest(digest).await?;
-            if !found.is_empty() {
-                return Ok(found);
-            }
+    if let Ok(handle) = std::fs::File::open(&path)
+        && handle.metadata().is_ok_and(|metadata| metadata.is_file())
+    {
+        let (digest, _) = Digest::of_reader(handle)?;
+        let found = store.jobs_of_digest(digest).await?;
+        if !found.is_empty() {
+            return Ok(found);
         }
     }
     match store.locate(&path).await? {

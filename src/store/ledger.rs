@@ -113,8 +113,9 @@ pub(super) fn digest_of(bytes: &[u8]) -> Result<Digest, StoreError> {
 impl Store {
     /// Hands out the job that has waited longest; the claim number fences later writes.
     pub async fn claim(&self, now: UnixMillis) -> Result<Option<ClaimedJob>, StoreError> {
+        type Row = (i64, i64, i64, i64, String, Vec<u8>, i64, i64);
         let mut tx = self.begin().await?;
-        let row: Option<(i64, i64, i64, i64, String, Vec<u8>, i64, i64)> = sqlx::query_as(
+        let row: Option<Row> = sqlx::query_as(
             "UPDATE job SET state = 'running', claim_no = claim_no + 1, claimed_at = ?1, stage = NULL, reason = NULL, hint = NULL
              WHERE id = (SELECT id FROM job WHERE state = 'pending' AND not_before <= ?1 ORDER BY not_before, id LIMIT 1)
              RETURNING id, claim_no, failures, failures - forgiven, collection, relative, source_id, recipe_id",

@@ -197,11 +197,11 @@ impl Store {
 
     /// The process that announced itself last; whether it still lives is the lock's to say.
     pub async fn daemon(&self) -> Result<Option<DaemonRow>, StoreError> {
-        let row: Option<(i64, i64, String, Option<String>, Option<String>)> =
-            sqlx::query_as("SELECT pid, since, command, device, paused FROM daemon")
-                .fetch_optional(&self.reader)
-                .await
-                .map_err(StoreError::doing("read the daemon's line"))?;
+        type Row = (i64, i64, String, Option<String>, Option<String>);
+        let row: Option<Row> = sqlx::query_as("SELECT pid, since, command, device, paused FROM daemon")
+            .fetch_optional(&self.reader)
+            .await
+            .map_err(StoreError::doing("read the daemon's line"))?;
         row.map(|(pid, since, command, device, paused)| {
             let pid = u32::try_from(pid).map_err(|_| StoreError::Unexpected(format!("process id {pid}")))?;
             Ok(DaemonRow { pid, since: UnixMillis(since), command, device, paused })

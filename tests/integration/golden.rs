@@ -1,6 +1,5 @@
 //! Our graph on ONNX Runtime's CPU provider against arrays that the official PyTorch network computed
 //! (piddnad/DDColor at 2adb63f, FP32) with the synthetic checkpoints of `recipe`.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,7 @@
 //! The real program on real files and a real ledger.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::disallowed_methods, reason = "a test plays the museum and the scanner: it may write anywhere")]
+#![allow(unreachable_pub, reason = "nothing is reached from outside a test binary")]
 
 /// What happens to files that cannot be coloured.
 mod bad_input;

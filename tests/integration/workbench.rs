@@ -240,7 +240,7 @@ pub fn photograph(width: u32, height: u32, seed: u32) -> ScanImage {
 /// The same at 16 bits.
 pub fn photograph16(width: u32, height: u32, seed: u32) -> ScanImage {
     let Samples::U8(samples) = photograph(width, height, seed).into_samples() else { unreachable!("8 bits were made") };
-    let wide = samples.iter().enumerate().map(|(index, &value)| u16::from(value) * 257 ^ (index as u16 & 127)).collect();
+    let wide = samples.iter().enumerate().map(|(index, &value)| (u16::from(value) * 257) ^ (index as u16 & 127)).collect();
     ScanImage::new(Size::new(width, height), Channels::Grey, Samples::U16(wide)).unwrap()
 }
 
