@@ -42,15 +42,10 @@ impl Key {
             Preset::Integer(value) => Value::Integer(value),
             Preset::Number(value) => Value::Number(value),
             Preset::Switch(value) => Value::Switch(value),
-            Preset::Routing(choose) => Value::Number(widened(choose(&routing_defaults()))),
+            Preset::Routing(choose) => Value::Number(widened(choose(&RoutingRules::default()))),
             Preset::Absent => return None,
         })
     }
-}
-
-/// Thresholds of routing when the configuration says nothing.
-pub(super) fn routing_defaults() -> RoutingRules {
-    RoutingRules { scene_override: None, min_score: 0.5, colour_chroma: 4.0, blank_deviation: 1.5 }
 }
 
 /// The number a person would write for `value`: 0.45, not 0.449999988079071.
