@@ -1,8 +1,8 @@
 # Two commands do everything: `make demo` and `make test`. Both need Rust and Python 3 with pip, and nothing else.
 
 CARGO    ?= cargo
-# Records of this build name the commit they were made by.
-DEMO     := target/release/autochrome --config config/demo.toml
+# The demonstration says what it does on standard output; the log would say it twice.
+DEMO     := AUTOCHROME_LOG=warn target/release/autochrome --config config/demo.toml
 
 .PHONY: demo test lint bench clean-demo
 
