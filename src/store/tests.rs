@@ -250,3 +250,17 @@ async fn an_identity_is_remembered_until_the_path_changes() {
     bench.store.configure_roots(&root("/mnt/two"), UnixMillis(3)).await.unwrap();
     assert_eq!(bench.store.root_identity("plates").await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_look_at_the_lock_does_not_keep_a_daemon_from_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(StoreLock::acquire(dir.path(), UnixMillis(0)).unwrap());
+    let looking = std::fs::File::open(dir.path().join("autochrome.lock")).unwrap();
+    looking.lock_shared().unwrap();
+    let status = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        drop(looking);
+    });
+    StoreLock::acquire(dir.path(), UnixMillis(0)).unwrap();
+    status.join().unwrap();
+}
