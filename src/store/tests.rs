@@ -264,3 +264,33 @@ async fn a_look_at_the_lock_does_not_keep_a_daemon_from_starting() {
     StoreLock::acquire(dir.path(), UnixMillis(0)).unwrap();
     status.join().unwrap();
 }
+
+#[tokio::test]
+async fn bytes_that_were_gone_and_are_seen_again_come_back_into_the_queue() {
+    let bench = Bench::new().await;
+    let job = bench.record("a.jpg", b"x", 1).await.job;
+    let claim = bench.claim(2).await;
+    let gone = Ending::failed(Settlement::Exhaust, "read", "it is not there any more".to_owned(), None);
+    bench.store.settle(&claim, &gone, UnixMillis(2)).await.unwrap();
+    assert!(!bench.record("b.jpg", b"x", 3).await.new_job);
+    let row = bench.row(job).await;
+    assert_eq!((row.state, row.failures, row.relative), (JobState::Pending, 1, PathBuf::from("a.jpg")));
+    let claim = bench.claim(4).await;
+    assert_eq!((claim.charged, claim.places.len()), (0, 2));
+    bench.fail(&claim, Disposition::Permanent, 4).await;
+    bench.record("c.jpg", b"x", 5).await;
+    assert_eq!(bench.row(job).await.state, JobState::Rejected, "bytes that cannot be decoded are no better under another name");
+}
+
+#[tokio::test]
+async fn a_scan_of_two_collections_outlives_the_one_that_is_given_up() {
+    let bench = Bench::new().await;
+    let other = StableFile { collection: "prints".to_owned(), ..stable("b.jpg", b"x", 2) };
+    let both = [("plates".to_owned(), &bench.recipe), ("prints".to_owned(), &bench.recipe)];
+    bench.store.put_in_force(&both, UnixMillis(0)).await.unwrap();
+    let job = bench.record("a.jpg", b"x", 1).await.job;
+    bench.store.record(&[other], |_| Some(bench.recipe.digest()), UnixMillis(2)).await.unwrap();
+    bench.store.put_in_force(&both[1..], UnixMillis(3)).await.unwrap();
+    let row = bench.row(job).await;
+    assert_eq!((row.state, row.collection.as_str(), row.relative), (JobState::Pending, "prints", PathBuf::from("b.jpg")));
+}
