@@ -87,7 +87,9 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     let stop_sweeps = Arc::new(AtomicBool::new(false));
     let (reports, inbox) = mpsc::channel(CAPACITY);
     let feed = start_feed(&settings, mode, &store, reports, &stop_sweeps).await?;
-    let recorder = tokio::spawn(intake::record(store.clone(), Arc::clone(&place), Arc::clone(&wake), inbox));
+    let feed_ended = CancellationToken::new();
+    let record = intake::record(store.clone(), Arc::clone(&place), Arc::clone(&wake), inbox, feed_ended.clone());
+    let recorder = tokio::spawn(ends_all_unless_well(record, stop.clone()));
     let crew_settings =
         CrewSettings { workers: settings.workers.count, policy: settings.retry, stop_when_blocked: mode == Mode::Once };
     let (settled, mut told) = mpsc::unbounded_channel();
@@ -97,7 +99,7 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     let deadline = signals.watch(stop.clone(), settings.shutdown_deadline);
     // The feed ends by itself in `once`; otherwise when told to. Joining threads blocks, so not on this task.
     let ender = tokio::spawn(end_feed(feed, stop.clone(), stop_sweeps));
-    let closer = tokio::spawn(close_when_done(mode, store.clone(), ender, recorder, stop.clone()));
+    let closer = tokio::spawn(close_when_done(mode, store.clone(), ender, feed_ended, recorder, stop.clone()));
     let mut crew = std::pin::pin!(crew.join());
     let blocked = loop {
         tokio::select! {
@@ -154,6 +156,8 @@ async fn end_feed(feed: Feed, stop: CancellationToken, stop_sweeps: Arc<AtomicBo
     match feed {
         Feed::Watchers(watchers) => {
             stop.cancelled().await;
+            // All are told before one is waited for.
+            watchers.iter().for_each(Watcher::tell_to_end);
             let joined = tokio::task::spawn_blocking(move || watchers.into_iter().for_each(Watcher::stop)).await;
             joined.map_err(|error| Failure::text(Exit::Failed, error, None))
         }
@@ -175,17 +179,27 @@ async fn end_feed(feed: Feed, stop: CancellationToken, stop_sweeps: Arc<AtomicBo
     }
 }
 
+/// Recording that fails, or panics, ends the daemon: files that nobody records would look as if there were none.
+async fn ends_all_unless_well<T, E>(work: impl Future<Output = Result<T, E>>, stop: CancellationToken) -> Result<T, E> {
+    let guard = stop.drop_guard();
+    let well = work.await?;
+    guard.disarm();
+    Ok(well)
+}
+
 /// Joins feed and recorder; in `once`, ends intake when no job is left that this look could finish.
 async fn close_when_done(
     mode: Mode,
     store: Store,
     feed: tokio::task::JoinHandle<Result<(), Failure>>,
+    feed_ended: CancellationToken,
     recorder: tokio::task::JoinHandle<Result<IntakeSummary, crate::store::StoreError>>,
     stop: CancellationToken,
 ) -> Result<IntakeSummary, Failure> {
     // Whatever loop ends, for whatever reason, intake ends.
     let _guard = stop.clone().drop_guard();
     feed.await.map_err(|error| Failure::text(Exit::Failed, error, None))??;
+    feed_ended.cancel();
     let summary = recorder.await.map_err(|error| Failure::text(Exit::Failed, error, None))??;
     if mode == Mode::Once {
         while !stop.is_cancelled() && store.unfinished(OFFLINE).await? > 0 {

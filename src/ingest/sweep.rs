@@ -169,6 +169,7 @@ impl<'a> Sweeper<'a> {
 
     /// A full look at the tree of an online root; returns how long it took.
     pub(super) fn sweep(&mut self) -> Duration {
+        crate::faults::point("ingest");
         let begun = self.now();
         self.counts = Counts::default();
         self.polled.clear();

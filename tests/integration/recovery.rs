@@ -135,6 +135,27 @@ fn a_second_daemon_is_told_who_is_at_work() {
 }
 
 #[test]
+fn a_defect_in_recording_ends_the_daemon_and_loses_no_scan() {
+    let bench = Workbench::new();
+    bench.put("a.jpg", &jpeg(73));
+    let daemon = bench.spawn(&["run"], Some("record:panic"));
+    assert_eq!(daemon.wait(), Some(1), "a daemon that records nothing any more must not look healthy; log:\n{}", bench.log());
+    bench.ok(&["once"]);
+    assert_eq!(bench.count("completed"), 1);
+}
+
+#[test]
+fn an_ingest_thread_that_hangs_does_not_hold_up_the_end() {
+    let bench = Workbench::new();
+    bench.configure("[shutdown]\ndeadline = \"15s\"\n");
+    bench.put("a.jpg", &jpeg(74));
+    let daemon = bench.spawn(&["run"], Some("ingest:pause"));
+    bench.wait_until("the thread to hang", || bench.log().contains("Fault injected at ingest"));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait(), Some(0), "log:\n{}", bench.log());
+}
+
+#[test]
 fn a_full_output_volume_stops_claiming_charges_nobody_and_work_resumes() {
     let bench = Workbench::new();
     // No volume has a billion gigabytes: the floor is never met, as on a full disk.
