@@ -83,6 +83,9 @@ impl Tally {
         if ended.intake.known > 0 {
             text.push_str(&format!("{} files hold bytes that were known already\n", ended.intake.known));
         }
+        if ended.left > 0 {
+            text.push_str(&format!("{} scans are left for another start\n", ended.left));
+        }
         for line in &self.exceptions {
             text.push_str(&format!("  {line}"));
         }
@@ -105,6 +108,10 @@ fn finish(ended: &Ended) -> Result<(), Failure> {
         let roots: Vec<_> = ended.intake.offline.iter().map(|(collection, reason)| format!("{collection}: {reason}")).collect();
         let hint = "nothing was concluded from it; bring the directory or its mount back and run again".to_owned();
         return Err(Failure::text(Exit::Failed, format!("ingest root offline: {}", roots.join("; ")), hint));
+    }
+    if ended.mode == Mode::Once && !ended.stopped && ended.left > 0 {
+        let hint = "`autochrome jobs --state pending` says what they wait for; run again when it is there".to_owned();
+        return Err(Failure::text(Exit::Failed, format!("{} scans are not finished", ended.left), hint));
     }
     Ok(())
 }

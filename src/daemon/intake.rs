@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 
 use crate::digest::Digest;
 use crate::ingest::{Report, RootState, StableFile};
-use crate::pipeline::{Workplace, now};
+use crate::pipeline::{OFFLINE, Workplace, now};
 use crate::store::{Store, StoreError, WaitingSample};
 
 /// Reports in flight. Small, so that a sweep over a million files waits for the ledger instead of filling memory.
@@ -93,6 +93,7 @@ async fn note(store: &Store, place: &Workplace, summary: &mut IntakeSummary, rep
                         let mut identities = place.identities.lock().unwrap_or_else(PoisonError::into_inner);
                         identities.insert(collection, identity);
                     }
+                    store.look_again(OFFLINE, now()).await?;
                 }
             }
         }

@@ -110,16 +110,28 @@ pub(super) fn digest_of(bytes: &[u8]) -> Result<Digest, StoreError> {
     Ok(Digest::from_bytes(bytes))
 }
 
+/// SQL: as far as is known, the scan of `job` lies in a root that is there. Claiming others would only give them back.
+macro_rules! in_reach {
+    () => {
+        "(job.collection NOT IN (SELECT collection FROM root WHERE state = 'offline')
+          OR EXISTS (SELECT 1 FROM sighting JOIN root USING (collection)
+                     WHERE sighting.source_id = job.source_id AND sighting.current = 1 AND root.state <> 'offline'))"
+    };
+}
+
 impl Store {
-    /// Hands out the job that has waited longest; the claim number fences later writes.
+    /// Hands out the job that has waited longest and whose root is not known to be offline; the claim number fences later
+    /// writes.
     pub async fn claim(&self, now: UnixMillis) -> Result<Option<ClaimedJob>, StoreError> {
         type Row = (i64, i64, i64, i64, String, Vec<u8>, i64, i64);
         let mut tx = self.begin().await?;
-        let row: Option<Row> = sqlx::query_as(
+        let row: Option<Row> = sqlx::query_as(concat!(
             "UPDATE job SET state = 'running', claim_no = claim_no + 1, claimed_at = ?1, stage = NULL, reason = NULL, hint = NULL
-             WHERE id = (SELECT id FROM job WHERE state = 'pending' AND not_before <= ?1 ORDER BY not_before, id LIMIT 1)
-             RETURNING id, claim_no, failures, failures - forgiven, collection, relative, source_id, recipe_id",
-        )
+             WHERE id = (SELECT id FROM job WHERE state = 'pending' AND not_before <= ?1 AND ",
+            in_reach!(),
+            " ORDER BY not_before, id LIMIT 1)
+             RETURNING id, claim_no, failures, failures - forgiven, collection, relative, source_id, recipe_id"
+        ))
         .bind(now.0)
         .fetch_optional(&mut *tx)
         .await
@@ -196,17 +208,33 @@ impl Store {
         Ok(recovered)
     }
 
-    /// How many jobs are neither final nor waiting in stage `except`.
+    /// How many jobs are neither final, nor waiting in stage `except`, nor waiting for a root that is offline.
     pub async fn unfinished(&self, except: &str) -> Result<u64, StoreError> {
-        let (count,): (i64,) = sqlx::query_as(
+        let (count,): (i64,) = sqlx::query_as(concat!(
             "SELECT (SELECT count(*) FROM job WHERE state = 'running')
-                  + (SELECT count(*) FROM job WHERE state = 'pending' AND coalesce(stage, '') <> ?)",
-        )
+                  + (SELECT count(*) FROM job WHERE state = 'pending' AND coalesce(stage, '') <> ? AND ",
+            in_reach!(),
+            ")"
+        ))
         .bind(except)
         .fetch_one(&self.reader)
         .await
         .map_err(StoreError::doing("count unfinished jobs"))?;
         Ok(count.cast_unsigned())
+    }
+
+    /// Makes the jobs that wait in `stage` claimable at once: what they waited for may be there again.
+    pub async fn look_again(&self, stage: &str, now: UnixMillis) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE job SET not_before = min(not_before, ?1), stage = NULL, reason = NULL, hint = NULL
+             WHERE state = 'pending' AND stage = ?2",
+        )
+        .bind(now.0)
+        .bind(stage)
+        .execute(&self.writer)
+        .await
+        .map_err(StoreError::doing("wake waiting jobs"))?;
+        Ok(())
     }
 
     /// When the next waiting job may be claimed; `None` when none waits.

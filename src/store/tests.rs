@@ -294,3 +294,30 @@ async fn a_scan_of_two_collections_outlives_the_one_that_is_given_up() {
     let row = bench.row(job).await;
     assert_eq!((row.state, row.collection.as_str(), row.relative), (JobState::Pending, "prints", PathBuf::from("b.jpg")));
 }
+
+#[tokio::test]
+async fn scans_of_an_offline_root_are_neither_claimed_nor_waited_for_until_it_is_back() {
+    let bench = Bench::new().await;
+    let roots = ["plates", "prints"].map(|name| (name.to_owned(), PathBuf::from(name)));
+    bench.store.configure_roots(&roots, UnixMillis(0)).await.unwrap();
+    let job = bench.record("a.jpg", b"x", 1).await.job;
+    let claim = bench.claim(2).await;
+    let settlement = Settlement::decide(Outcome::SourceOffline, 0, &POLICY, UnixMillis(2), 1.0);
+    let ending = Ending::failed(settlement, "offline", "it is not there".to_owned(), None);
+    bench.store.settle(&claim, &ending, UnixMillis(2)).await.unwrap();
+    bench.store.note_root("plates", None, Some("not mounted"), "watch", UnixMillis(3)).await.unwrap();
+    let later = 1_000_000;
+    assert_eq!(bench.store.claim(UnixMillis(later)).await.unwrap(), None);
+    assert_eq!(bench.store.unfinished("").await.unwrap(), 0);
+    bench.store.note_root("plates", None, None, "watch", UnixMillis(4)).await.unwrap();
+    assert_eq!(bench.store.claim(UnixMillis(4)).await.unwrap(), None, "it waits for its time");
+    bench.store.look_again("offline", UnixMillis(4)).await.unwrap();
+    let claim = bench.claim(4).await;
+    assert_eq!(claim.id, job, "and not when its root is back");
+    bench.fail(&claim, Disposition::Fatal, 5).await;
+    // The same bytes lie in a root that is there.
+    bench.store.note_root("plates", None, Some("not mounted"), "watch", UnixMillis(6)).await.unwrap();
+    let other = StableFile { collection: "prints".to_owned(), ..stable("b.jpg", b"x", 6) };
+    bench.store.record(&[other], |_| Some(bench.recipe.digest()), UnixMillis(6)).await.unwrap();
+    assert_eq!(bench.claim(7).await.id, job);
+}
