@@ -74,6 +74,7 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     let recovered = store.recover(&settings.retry, now(), fastrand::f64).await?;
     if !recovered.is_empty() {
         warn!(jobs = recovered.len(), "{} jobs were interrupted by the end of an earlier process", recovered.len());
+        recovered.into_iter().map(Settled::from).for_each(|one| watch(&one));
     }
     let roots: Vec<_> = settings.collections.iter().map(|one| (one.name.clone(), one.ingest.clone())).collect();
     store.configure_roots(&roots, now()).await?;

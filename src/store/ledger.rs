@@ -86,15 +86,22 @@ impl Ending {
     pub const fn settlement(&self) -> Settlement {
         self.settlement
     }
+
+    /// Why, unless completed, and what to do about it.
+    pub fn told(&self) -> (Option<String>, Option<String>) {
+        (self.reason.clone(), self.hint.clone())
+    }
 }
 
 /// A job found running at start and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Recovered {
     /// Job id.
     pub job: i64,
-    /// Its state now.
-    pub state: JobState,
+    /// Path of its first sighting below the ingest root.
+    pub relative: PathBuf,
+    /// What became of it, and why.
+    pub ending: Ending,
 }
 
 pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
@@ -190,19 +197,20 @@ impl Store {
         mut jitter: impl FnMut() -> f64,
     ) -> Result<Vec<Recovered>, StoreError> {
         let mut tx = self.begin().await?;
-        let running: Vec<(i64, i64, i64)> =
-            sqlx::query_as("SELECT id, claim_no, failures - forgiven FROM job WHERE state = 'running' ORDER BY id")
+        let running: Vec<(i64, i64, i64, Vec<u8>)> =
+            sqlx::query_as("SELECT id, claim_no, failures - forgiven, relative FROM job WHERE state = 'running' ORDER BY id")
                 .fetch_all(&mut *tx)
                 .await
                 .map_err(StoreError::doing("find interrupted jobs"))?;
         let mut recovered = Vec::with_capacity(running.len());
-        for (job, claim_no, charged) in running {
+        for (job, claim_no, charged, relative) in running {
             let settlement = Settlement::decide(Outcome::FoundRunning, counter(charged)?, policy, now, jitter());
             let reason = "the program ended while it worked on this scan".to_owned();
             let hint = (settlement == Settlement::Exhaust)
                 .then(|| "look at the scan before `autochrome retry`: it may be what ends the program".to_owned());
-            settle_in(&mut tx, job, claim_no, &Ending::failed(settlement, "interrupted", reason, hint), now).await?;
-            recovered.push(Recovered { job, state: settlement.state() });
+            let ending = Ending::failed(settlement, "interrupted", reason, hint);
+            settle_in(&mut tx, job, claim_no, &ending, now).await?;
+            recovered.push(Recovered { job, relative: path_of(relative), ending });
         }
         tx.commit().await.map_err(StoreError::doing("settle interrupted jobs"))?;
         Ok(recovered)
@@ -260,10 +268,7 @@ async fn settle_in(
 ) -> Result<(), StoreError> {
     let Ending { settlement, stage, reason, hint, derivative, details } = ending;
     let state = settlement.state();
-    let not_before = match settlement {
-        Settlement::Retry { not_before } | Settlement::Release { not_before } => not_before.0,
-        _ => now.0,
-    };
+    let not_before = settlement.not_before().unwrap_or(now).0;
     let done = sqlx::query(
         "UPDATE job SET state = ?1, failures = failures + ?2, not_before = ?3, finished_at = ?4, stage = ?5, reason = ?6,
              hint = ?7, derivative = ?8, derivative_digest = ?9, record = ?10

@@ -122,7 +122,8 @@ async fn a_scan_that_kills_the_process_is_given_up_after_three() {
     for (round, expected) in [JobState::Pending, JobState::Pending, JobState::Exhausted].into_iter().enumerate() {
         bench.claim(1_000_000).await;
         let recovered = bench.store.recover(&POLICY, UnixMillis(2), || 1.0).await.unwrap();
-        assert_eq!(recovered, [Recovered { job, state: expected }], "round {round}");
+        let states: Vec<_> = recovered.iter().map(|one| (one.job, one.ending.settlement().state())).collect();
+        assert_eq!(states, [(job, expected)], "round {round}");
     }
     assert_eq!(bench.row(job).await.failures, 3);
 }

@@ -66,7 +66,7 @@ fn a_scan_that_kills_the_program_is_given_up_after_three() {
         assert_eq!(bench.spawn(&["once"], Some("decode:kill")).wait(), None);
     }
     let told = bench.ok(&["once"]);
-    assert!(told.contains("0 completed"), "{told}");
+    assert!(told.contains("0 completed, 0 skipped, 1 given up") && told.contains("poison.jpg"), "{told}");
     let job = &bench.jobs()["poison.jpg"];
     assert_eq!((&job["state"], &job["failures"]), (&"exhausted".into(), &3.into()), "{job}");
     bench.ok(&["retry", "1"]);
@@ -79,8 +79,10 @@ fn a_panic_is_a_failed_attempt_and_not_the_end_of_the_program() {
     let bench = Workbench::new();
     bench.configure("[retry]\nattempts = 2\nbase = \"10ms\"\n");
     bench.put("a.jpg", &jpeg(55));
-    let code = bench.spawn(&["once"], Some("decode:panic")).wait();
-    assert_eq!(code, Some(0), "log:\n{}", bench.log());
+    let output = bench.command(&["once"]).env("AUTOCHROME_FAULT", "decode:panic").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("pending    a.jpg, again not before 2") && told.contains("exhausted  a.jpg"), "{told}");
     let job = &bench.jobs()["a.jpg"];
     assert_eq!((&job["state"], &job["failures"]), (&"exhausted".into(), &2.into()), "{job}");
 }
