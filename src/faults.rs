@@ -1,7 +1,8 @@
 //! Named places at which a test may stop the process; nothing at all in a build without the `faults` feature.
 //!
 //! `AUTOCHROME_FAULT=point:action[,point:action…]`; actions are `kill` (SIGKILL to this process, as a power cut to it
-//! would), `panic`, and `pause` (sleeps a minute, so that a test can send a signal at exactly this place).
+//! would), `panic`, `pause` (sleeps a minute, so that a test can send a signal at exactly this place), and `nap` (sleeps two
+//! seconds, so that a test can take something away while the work goes on).
 
 /// Does what the environment asks for at this place; usually nothing.
 #[cfg(not(feature = "faults"))]
@@ -23,6 +24,7 @@ pub fn point(name: &str) {
                 let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
             }
             "pause" => std::thread::sleep(std::time::Duration::from_secs(60)),
+            "nap" => std::thread::sleep(std::time::Duration::from_secs(2)),
             "panic" => panic!("fault injected at {name}"),
             other => panic!("unknown fault action {other:?}"),
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Exit, Failure, plain, print};
+use super::{Exit, Failure, moment, plain, print};
 use crate::config::Settings;
 use crate::daemon::{self, Ended, Mode};
 use crate::job::JobState;
@@ -48,11 +48,12 @@ fn spinner() -> ProgressBar {
 }
 
 fn line(settled: &Settled) -> String {
+    let again = settled.again.map(|again| format!(", again not before {}", moment(again.0))).unwrap_or_default();
     let name = plain(settled.relative.display());
     let hint = settled.hint.as_ref().map(|hint| format!(" (hint: {})", plain(hint))).unwrap_or_default();
     match (&settled.derivative, &settled.reason) {
         (Some(path), _) => format!("{:<9}  {name} -> {}\n", settled.state, plain(path.display())),
-        (None, Some(reason)) => format!("{:<9}  {name}: {}{hint}\n", settled.state, plain(reason)),
+        (None, Some(reason)) => format!("{:<9}  {name}{again}: {}{hint}\n", settled.state, plain(reason)),
         (None, None) => format!("{:<9}  {name}\n", settled.state),
     }
 }
@@ -83,6 +84,9 @@ impl Tally {
         if ended.intake.known > 0 {
             text.push_str(&format!("{} files hold bytes that were known already\n", ended.intake.known));
         }
+        if ended.left > 0 {
+            text.push_str(&format!("{} scans are left for another start\n", ended.left));
+        }
         for line in &self.exceptions {
             text.push_str(&format!("  {line}"));
         }
@@ -105,6 +109,10 @@ fn finish(ended: &Ended) -> Result<(), Failure> {
         let roots: Vec<_> = ended.intake.offline.iter().map(|(collection, reason)| format!("{collection}: {reason}")).collect();
         let hint = "nothing was concluded from it; bring the directory or its mount back and run again".to_owned();
         return Err(Failure::text(Exit::Failed, format!("ingest root offline: {}", roots.join("; ")), hint));
+    }
+    if ended.mode == Mode::Once && !ended.stopped && ended.left > 0 {
+        let hint = "`autochrome jobs --state pending` says what they wait for; run again when it is there".to_owned();
+        return Err(Failure::text(Exit::Failed, format!("{} scans are not finished", ended.left), hint));
     }
     Ok(())
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::digest::Digest;
 use crate::ingest::{Report, RootState, StableFile};
-use crate::pipeline::{Workplace, now};
+use crate::pipeline::{OFFLINE, Workplace, now};
 use crate::store::{Store, StoreError, WaitingSample};
 
 /// Reports in flight. Small, so that a sweep over a million files waits for the ledger instead of filling memory.
@@ -28,18 +29,27 @@ pub struct IntakeSummary {
     pub offline: BTreeMap<String, String>,
 }
 
-/// Runs until every sender is gone.
+/// Runs until every sender is gone, or until `feed_ended` and what had been sent by then is written: a thread that hangs in
+/// the kernel never gives its sender back.
 pub(super) async fn record(
     store: Store,
     place: Arc<Workplace>,
     wake: Arc<Notify>,
     mut reports: mpsc::Receiver<Report>,
+    feed_ended: CancellationToken,
 ) -> Result<IntakeSummary, StoreError> {
     let mut summary = IntakeSummary::default();
     let recipe_for =
         |collection: &str| -> Option<Digest> { place.profiles.get(collection).map(|profile| profile.recipe.digest()) };
     let mut batch = Vec::with_capacity(CAPACITY);
-    while reports.recv_many(&mut batch, CAPACITY).await > 0 {
+    loop {
+        tokio::select! {
+            received = reports.recv_many(&mut batch, CAPACITY) => if received == 0 { break },
+            () = feed_ended.cancelled(), if !reports.is_closed() => {
+                reports.close();
+                continue;
+            }
+        }
         let mut files: Vec<StableFile> = Vec::new();
         for report in batch.drain(..) {
             match report {
@@ -50,6 +60,7 @@ pub(super) async fn record(
         if files.is_empty() {
             continue;
         }
+        crate::faults::point("record");
         let recorded = store.record(&files, recipe_for, now()).await?;
         let fresh = recorded.iter().filter(|recorded| recorded.new_job).count() as u64;
         summary.new_jobs += fresh;
@@ -82,6 +93,7 @@ async fn note(store: &Store, place: &Workplace, summary: &mut IntakeSummary, rep
                         let mut identities = place.identities.lock().unwrap_or_else(PoisonError::into_inner);
                         identities.insert(collection, identity);
                     }
+                    store.look_again(OFFLINE, now()).await?;
                 }
             }
         }

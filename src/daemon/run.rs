@@ -1,7 +1,7 @@
 //! One life of the daemon, from lock to close.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::parts;
 use crate::config::Settings;
 use crate::failure::{Exit, Failure};
 use crate::ingest::{self, Known, Report, RootSettings, Watcher};
+use crate::job::JobState;
 use crate::pipeline::{Crew, CrewSettings, OFFLINE, Settled, StageError, Workplace, now};
 use crate::publish;
 use crate::store::{Store, StoreLock};
@@ -46,6 +47,10 @@ pub struct Ended {
     pub blocked: Option<StageError>,
     /// What intake came to.
     pub intake: IntakeSummary,
+    /// Whether a signal ended it.
+    pub stopped: bool,
+    /// Jobs that are not final.
+    pub left: u64,
 }
 
 /// The ingest side: threads that report, each known by what ends it.
@@ -69,6 +74,7 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     let recovered = store.recover(&settings.retry, now(), fastrand::f64).await?;
     if !recovered.is_empty() {
         warn!(jobs = recovered.len(), "{} jobs were interrupted by the end of an earlier process", recovered.len());
+        recovered.into_iter().map(Settled::from).for_each(|one| watch(&one));
     }
     let roots: Vec<_> = settings.collections.iter().map(|one| (one.name.clone(), one.ingest.clone())).collect();
     store.configure_roots(&roots, now()).await?;
@@ -86,18 +92,21 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     let stop = CancellationToken::new();
     let stop_sweeps = Arc::new(AtomicBool::new(false));
     let (reports, inbox) = mpsc::channel(CAPACITY);
-    let feed = start_feed(&settings, mode, &store, reports, &stop_sweeps).await?;
-    let recorder = tokio::spawn(intake::record(store.clone(), Arc::clone(&place), Arc::clone(&wake), inbox));
+    let feed = start_feed(&settings, mode, &store, &place, reports, &stop_sweeps).await?;
+    let feed_ended = CancellationToken::new();
+    let record = intake::record(store.clone(), Arc::clone(&place), Arc::clone(&wake), inbox, feed_ended.clone());
+    let recorder = tokio::spawn(ends_all_unless_well(record, stop.clone()));
     let crew_settings =
         CrewSettings { workers: settings.workers.count, policy: settings.retry, stop_when_blocked: mode == Mode::Once };
     let (settled, mut told) = mpsc::unbounded_channel();
     let crew = Crew::start(Arc::clone(&place), store.clone(), crew_settings, Arc::clone(&wake), stop.clone(), settled);
     info!(mode = mode.command(), workers = settings.workers.count, "Ready: {} collections", settings.collections.len());
 
-    let deadline = signals.watch(stop.clone(), settings.shutdown_deadline);
+    let stopped = CancellationToken::new();
+    let deadline = signals.watch(stopped.clone(), stop.clone(), settings.shutdown_deadline);
     // The feed ends by itself in `once`; otherwise when told to. Joining threads blocks, so not on this task.
     let ender = tokio::spawn(end_feed(feed, stop.clone(), stop_sweeps));
-    let closer = tokio::spawn(close_when_done(mode, store.clone(), ender, recorder, stop.clone()));
+    let closer = tokio::spawn(close_when_done(mode, store.clone(), ender, feed_ended, recorder, stop.clone()));
     let mut crew = std::pin::pin!(crew.join());
     let blocked = loop {
         tokio::select! {
@@ -111,10 +120,12 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     }
     let intake = closer.await.map_err(|error| Failure::text(Exit::Failed, error, None))??;
     deadline.abort();
+    let counts = store.counts().await?;
+    let left = counts.of(JobState::Pending) + counts.of(JobState::Running);
     store.close().await;
     drop(lock);
     info!("Stopped");
-    Ok(Ended { mode, blocked, intake })
+    Ok(Ended { mode, blocked, intake, stopped: stopped.is_cancelled(), left })
 }
 
 /// Starts one ingest thread a root.
@@ -122,6 +133,7 @@ async fn start_feed(
     settings: &Settings,
     mode: Mode,
     store: &Store,
+    place: &Workplace,
     reports: mpsc::Sender<Report>,
     stop: &Arc<AtomicBool>,
 ) -> Result<Feed, Failure> {
@@ -129,6 +141,10 @@ async fn start_feed(
     let mut sweeps = Vec::new();
     for one in &settings.collections {
         let expected = store.root_identity(&one.name).await?;
+        if let Some(identity) = expected {
+            // Workers must not wait for the first look to know an unmounted root from an empty one.
+            place.identities.lock().unwrap_or_else(PoisonError::into_inner).insert(one.name.clone(), identity);
+        }
         let root = RootSettings { expected, ..parts::root_settings(one) };
         let known: Known = store.known(&one.name).await?;
         let reports = reports.clone();
@@ -154,6 +170,8 @@ async fn end_feed(feed: Feed, stop: CancellationToken, stop_sweeps: Arc<AtomicBo
     match feed {
         Feed::Watchers(watchers) => {
             stop.cancelled().await;
+            // All are told before one is waited for.
+            watchers.iter().for_each(Watcher::tell_to_end);
             let joined = tokio::task::spawn_blocking(move || watchers.into_iter().for_each(Watcher::stop)).await;
             joined.map_err(|error| Failure::text(Exit::Failed, error, None))
         }
@@ -175,17 +193,27 @@ async fn end_feed(feed: Feed, stop: CancellationToken, stop_sweeps: Arc<AtomicBo
     }
 }
 
+/// Recording that fails, or panics, ends the daemon: files that nobody records would look as if there were none.
+async fn ends_all_unless_well<T, E>(work: impl Future<Output = Result<T, E>>, stop: CancellationToken) -> Result<T, E> {
+    let guard = stop.drop_guard();
+    let well = work.await?;
+    guard.disarm();
+    Ok(well)
+}
+
 /// Joins feed and recorder; in `once`, ends intake when no job is left that this look could finish.
 async fn close_when_done(
     mode: Mode,
     store: Store,
     feed: tokio::task::JoinHandle<Result<(), Failure>>,
+    feed_ended: CancellationToken,
     recorder: tokio::task::JoinHandle<Result<IntakeSummary, crate::store::StoreError>>,
     stop: CancellationToken,
 ) -> Result<IntakeSummary, Failure> {
     // Whatever loop ends, for whatever reason, intake ends.
     let _guard = stop.clone().drop_guard();
     feed.await.map_err(|error| Failure::text(Exit::Failed, error, None))??;
+    feed_ended.cancel();
     let summary = recorder.await.map_err(|error| Failure::text(Exit::Failed, error, None))??;
     if mode == Mode::Once {
         while !stop.is_cancelled() && store.unfinished(OFFLINE).await? > 0 {
@@ -216,10 +244,11 @@ impl Signals {
         }
     }
 
-    fn watch(mut self, stop: CancellationToken, deadline: Duration) -> tokio::task::JoinHandle<()> {
+    fn watch(mut self, stopped: CancellationToken, stop: CancellationToken, deadline: Duration) -> tokio::task::JoinHandle<()> {
         tokio::spawn(async move {
             let name = self.next().await;
             info!(signal = name, "{name}: finishing what runs, at most {} s; a second signal ends at once", deadline.as_secs());
+            stopped.cancel();
             stop.cancel();
             tokio::select! {
                 name = self.next() => warn!(signal = name, "{name} again: ending at once; interrupted jobs are taken up at the next start"),

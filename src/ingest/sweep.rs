@@ -105,6 +105,11 @@ impl<'a> Sweeper<'a> {
         &self.settings
     }
 
+    /// How many files were reported as stable since the end of the look before.
+    pub(super) const fn stable(&self) -> u64 {
+        self.stable
+    }
+
     /// Mounts below the root that have to be asked; the root itself is the empty path.
     pub(super) fn polled(&self) -> &[PathBuf] {
         &self.polled
@@ -164,6 +169,7 @@ impl<'a> Sweeper<'a> {
 
     /// A full look at the tree of an online root; returns how long it took.
     pub(super) fn sweep(&mut self) -> Duration {
+        crate::faults::point("ingest");
         let begun = self.now();
         self.counts = Counts::default();
         self.polled.clear();

@@ -84,7 +84,8 @@ impl Watcher {
         }
     }
 
-    fn tell_to_end(&self) {
+    /// Tells the thread to end, without waiting for it.
+    pub fn tell_to_end(&self) {
         self.stop.store(true, Ordering::Release);
         self.inbox.wake();
     }

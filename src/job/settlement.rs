@@ -104,6 +104,14 @@ impl Settlement {
         }
     }
 
+    /// When the job may be claimed again, if it may.
+    pub const fn not_before(self) -> Option<UnixMillis> {
+        match self {
+            Self::Retry { not_before } | Self::Release { not_before } => Some(not_before),
+            Self::Complete | Self::Skip | Self::Reject | Self::Exhaust => None,
+        }
+    }
+
     /// Whether the attempt counts against the job.
     pub const fn is_charged(self) -> bool {
         matches!(self, Self::Reject | Self::Exhaust | Self::Retry { .. })

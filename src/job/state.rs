@@ -90,7 +90,7 @@ pub enum Trigger {
     OperatorRetry,
     /// An operator's `cancel`, or a recipe that is no longer configured.
     Cancel,
-    /// A cancelled job whose recipe is configured again.
+    /// A cancelled job whose recipe is configured again, or a scan given up because its bytes were not to be had, seen again.
     Reinstate,
 }
 
@@ -128,6 +128,8 @@ pub const TRANSITIONS: &[(Option<JobState>, Trigger, JobState)] = &[
     (Some(JobState::Rejected), Trigger::OperatorRetry, JobState::Pending),
     (Some(JobState::Exhausted), Trigger::OperatorRetry, JobState::Pending),
     (Some(JobState::Cancelled), Trigger::OperatorRetry, JobState::Pending),
+    (Some(JobState::Rejected), Trigger::Reinstate, JobState::Pending),
+    (Some(JobState::Exhausted), Trigger::Reinstate, JobState::Pending),
     (Some(JobState::Cancelled), Trigger::Reinstate, JobState::Pending),
 ];
 

@@ -11,7 +11,6 @@ use crate::digest::Digest;
 use crate::imaging;
 use crate::inference::{ColorizeRequest, Engine};
 use crate::ingest::{self, RootIdentity};
-use crate::job::Disposition;
 use crate::provenance::{JobRecord, Record};
 use crate::publish::{self, Existing, Publication};
 use crate::store::{ClaimedJob, Derivative};
@@ -151,7 +150,7 @@ pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, 
     Ok(Attempt::Published { derivative, adopted: false })
 }
 
-/// A full or read-only output volume is found before a picture is made, not after.
+/// A full output volume is found before a picture is made, not after; one that cannot be written is publish's to name.
 fn require_room(profile: &Profile) -> Result<(), StageError> {
     let root = &profile.output_root;
     // A root that cannot be asked is publish's to name.
@@ -166,23 +165,17 @@ fn require_room(profile: &Profile) -> Result<(), StageError> {
 fn read(place: &Workplace, claim: &ClaimedJob, profile: &Profile) -> Result<(PathBuf, PathBuf, Vec<u8>), StageError> {
     let own = [(claim.collection.clone(), claim.relative.clone())];
     let places = if claim.places.is_empty() { &own[..] } else { &claim.places };
-    let mut first_error = None;
+    let (mut offline, mut first_error) = (None, None);
     for (collection, relative) in places {
         let Some(root) = place.profiles.get(collection).map(|profile| &profile.ingest_root) else { continue };
         match ingest::read_verified(root, relative, &claim.source, profile.max_file_bytes) {
             Ok(bytes) => return Ok((root.clone(), relative.clone(), bytes)),
-            Err(error) => {
-                first_error.get_or_insert_with(|| {
-                    if error.disposition() == Disposition::Transient && !is_online(place, collection, root) {
-                        StageError::offline(root)
-                    } else {
-                        StageError::from(error)
-                    }
-                });
-            }
+            // Neither absence nor other bytes mean anything in a directory that is not the root.
+            Err(_) if !is_online(place, collection, root) => offline = offline.or_else(|| Some(StageError::offline(root))),
+            Err(error) => first_error = first_error.or_else(|| Some(StageError::from(error))),
         }
     }
-    Err(first_error.unwrap_or_else(|| StageError::not_configured(&claim.collection)))
+    Err(offline.or(first_error).unwrap_or_else(|| StageError::not_configured(&claim.collection)))
 }
 
 /// Whether the root is the directory it was when it was last seen: an empty mount point is not.

@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use super::attempt::{Attempt, Workplace, attempt_caught};
 use super::{Gate, Recovery, StageError};
 use crate::job::{Disposition, JobState, Outcome, RetryPolicy, Settlement, UnixMillis};
-use crate::store::{ClaimedJob, Ending, Store, StoreError};
+use crate::store::{ClaimedJob, Ending, Recovered, Store, StoreError};
 
 /// How long a worker sleeps at most before it looks again: an operator's `retry` in another process sends no signal.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -37,12 +37,23 @@ pub struct Settled {
     pub relative: PathBuf,
     /// The job's state now.
     pub state: JobState,
+    /// When it is tried again at the earliest, if it is.
+    pub again: Option<UnixMillis>,
     /// Why, unless completed.
     pub reason: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
     /// Path of the derivative, absolute or relative as configured.
     pub derivative: Option<PathBuf>,
+}
+
+impl From<Recovered> for Settled {
+    fn from(recovered: Recovered) -> Self {
+        let Recovered { job, relative, ending } = recovered;
+        let (reason, hint) = ending.told();
+        let settlement = ending.settlement();
+        Self { job, relative, state: settlement.state(), again: settlement.not_before(), reason, hint, derivative: None }
+    }
 }
 
 struct Shared {
@@ -176,7 +187,8 @@ async fn work_on(shared: &Arc<Shared>, claim: ClaimedJob) -> Result<(), StoreErr
     let (reason, hint) = told;
     log(&claim, state, reason.as_deref(), hint.as_deref(), derivative.as_deref(), duration_ms);
     // Nobody may be listening any more; that is no reason to stop.
-    let _ = shared.settled.send(Settled { job: claim.id, relative: claim.relative, state, reason, hint, derivative });
+    let again = ending.settlement().not_before();
+    let _ = shared.settled.send(Settled { job: claim.id, relative: claim.relative, state, again, reason, hint, derivative });
     Ok(())
 }
 

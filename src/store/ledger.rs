@@ -86,15 +86,22 @@ impl Ending {
     pub const fn settlement(&self) -> Settlement {
         self.settlement
     }
+
+    /// Why, unless completed, and what to do about it.
+    pub fn told(&self) -> (Option<String>, Option<String>) {
+        (self.reason.clone(), self.hint.clone())
+    }
 }
 
 /// A job found running at start and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Recovered {
     /// Job id.
     pub job: i64,
-    /// Its state now.
-    pub state: JobState,
+    /// Path of its first sighting below the ingest root.
+    pub relative: PathBuf,
+    /// What became of it, and why.
+    pub ending: Ending,
 }
 
 pub(super) fn path_of(bytes: Vec<u8>) -> PathBuf {
@@ -110,16 +117,28 @@ pub(super) fn digest_of(bytes: &[u8]) -> Result<Digest, StoreError> {
     Ok(Digest::from_bytes(bytes))
 }
 
+/// SQL: as far as is known, the scan of `job` lies in a root that is there. Claiming others would only give them back.
+macro_rules! in_reach {
+    () => {
+        "(job.collection NOT IN (SELECT collection FROM root WHERE state = 'offline')
+          OR EXISTS (SELECT 1 FROM sighting JOIN root USING (collection)
+                     WHERE sighting.source_id = job.source_id AND sighting.current = 1 AND root.state <> 'offline'))"
+    };
+}
+
 impl Store {
-    /// Hands out the job that has waited longest; the claim number fences later writes.
+    /// Hands out the job that has waited longest and whose root is not known to be offline; the claim number fences later
+    /// writes.
     pub async fn claim(&self, now: UnixMillis) -> Result<Option<ClaimedJob>, StoreError> {
         type Row = (i64, i64, i64, i64, String, Vec<u8>, i64, i64);
         let mut tx = self.begin().await?;
-        let row: Option<Row> = sqlx::query_as(
+        let row: Option<Row> = sqlx::query_as(concat!(
             "UPDATE job SET state = 'running', claim_no = claim_no + 1, claimed_at = ?1, stage = NULL, reason = NULL, hint = NULL
-             WHERE id = (SELECT id FROM job WHERE state = 'pending' AND not_before <= ?1 ORDER BY not_before, id LIMIT 1)
-             RETURNING id, claim_no, failures, failures - forgiven, collection, relative, source_id, recipe_id",
-        )
+             WHERE id = (SELECT id FROM job WHERE state = 'pending' AND not_before <= ?1 AND ",
+            in_reach!(),
+            " ORDER BY not_before, id LIMIT 1)
+             RETURNING id, claim_no, failures, failures - forgiven, collection, relative, source_id, recipe_id"
+        ))
         .bind(now.0)
         .fetch_optional(&mut *tx)
         .await
@@ -178,35 +197,52 @@ impl Store {
         mut jitter: impl FnMut() -> f64,
     ) -> Result<Vec<Recovered>, StoreError> {
         let mut tx = self.begin().await?;
-        let running: Vec<(i64, i64, i64)> =
-            sqlx::query_as("SELECT id, claim_no, failures - forgiven FROM job WHERE state = 'running' ORDER BY id")
+        let running: Vec<(i64, i64, i64, Vec<u8>)> =
+            sqlx::query_as("SELECT id, claim_no, failures - forgiven, relative FROM job WHERE state = 'running' ORDER BY id")
                 .fetch_all(&mut *tx)
                 .await
                 .map_err(StoreError::doing("find interrupted jobs"))?;
         let mut recovered = Vec::with_capacity(running.len());
-        for (job, claim_no, charged) in running {
+        for (job, claim_no, charged, relative) in running {
             let settlement = Settlement::decide(Outcome::FoundRunning, counter(charged)?, policy, now, jitter());
             let reason = "the program ended while it worked on this scan".to_owned();
             let hint = (settlement == Settlement::Exhaust)
                 .then(|| "look at the scan before `autochrome retry`: it may be what ends the program".to_owned());
-            settle_in(&mut tx, job, claim_no, &Ending::failed(settlement, "interrupted", reason, hint), now).await?;
-            recovered.push(Recovered { job, state: settlement.state() });
+            let ending = Ending::failed(settlement, "interrupted", reason, hint);
+            settle_in(&mut tx, job, claim_no, &ending, now).await?;
+            recovered.push(Recovered { job, relative: path_of(relative), ending });
         }
         tx.commit().await.map_err(StoreError::doing("settle interrupted jobs"))?;
         Ok(recovered)
     }
 
-    /// How many jobs are neither final nor waiting in stage `except`.
+    /// How many jobs are neither final, nor waiting in stage `except`, nor waiting for a root that is offline.
     pub async fn unfinished(&self, except: &str) -> Result<u64, StoreError> {
-        let (count,): (i64,) = sqlx::query_as(
+        let (count,): (i64,) = sqlx::query_as(concat!(
             "SELECT (SELECT count(*) FROM job WHERE state = 'running')
-                  + (SELECT count(*) FROM job WHERE state = 'pending' AND coalesce(stage, '') <> ?)",
-        )
+                  + (SELECT count(*) FROM job WHERE state = 'pending' AND coalesce(stage, '') <> ? AND ",
+            in_reach!(),
+            ")"
+        ))
         .bind(except)
         .fetch_one(&self.reader)
         .await
         .map_err(StoreError::doing("count unfinished jobs"))?;
         Ok(count.cast_unsigned())
+    }
+
+    /// Makes the jobs that wait in `stage` claimable at once: what they waited for may be there again.
+    pub async fn look_again(&self, stage: &str, now: UnixMillis) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE job SET not_before = min(not_before, ?1), stage = NULL, reason = NULL, hint = NULL
+             WHERE state = 'pending' AND stage = ?2",
+        )
+        .bind(now.0)
+        .bind(stage)
+        .execute(&self.writer)
+        .await
+        .map_err(StoreError::doing("wake waiting jobs"))?;
+        Ok(())
     }
 
     /// When the next waiting job may be claimed; `None` when none waits.
@@ -232,10 +268,7 @@ async fn settle_in(
 ) -> Result<(), StoreError> {
     let Ending { settlement, stage, reason, hint, derivative, details } = ending;
     let state = settlement.state();
-    let not_before = match settlement {
-        Settlement::Retry { not_before } | Settlement::Release { not_before } => not_before.0,
-        _ => now.0,
-    };
+    let not_before = settlement.not_before().unwrap_or(now).0;
     let done = sqlx::query(
         "UPDATE job SET state = ?1, failures = failures + ?2, not_before = ?3, finished_at = ?4, stage = ?5, reason = ?6,
              hint = ?7, derivative = ?8, derivative_digest = ?9, record = ?10

@@ -13,6 +13,9 @@ use crate::job::UnixMillis;
 /// Name of the database inside the state directory.
 pub(super) const DATABASE: &str = "autochrome.sqlite";
 const LOCK: &str = "autochrome.lock";
+/// How often, and how long apart, a taken lock is looked at again before its holder counts as a daemon.
+const LOOKS: u32 = 10;
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -41,13 +44,19 @@ impl StoreLock {
         refuse_network_file_system(state)?;
         let mut options = File::options();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(state.join(LOCK)).map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
-                let (pid, since) = read_holder(&mut file);
-                return Err(StoreError::AlreadyRunning { state: state.to_owned(), pid, since });
+        let mut looks = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // `status` holds the lock for a moment to see whether anybody does; a daemon holds it for longer.
+                Err(std::fs::TryLockError::WouldBlock) if looks < LOOKS => std::thread::sleep(LOOK_PAUSE),
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    let (pid, since) = read_holder(&mut file);
+                    return Err(StoreError::AlreadyRunning { state: state.to_owned(), pid, since });
+                }
+                Err(std::fs::TryLockError::Error(source)) => return Err(unusable(source)),
             }
-            Err(std::fs::TryLockError::Error(source)) => return Err(unusable(source)),
+            looks += 1;
         }
         let since = jiff::Timestamp::from_millisecond(now.0).map_or_else(|_| now.0.to_string(), |time| time.to_string());
         file.set_len(0).map_err(unusable)?;

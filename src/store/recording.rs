@@ -71,6 +71,18 @@ impl Store {
                 .await
                 .map_err(StoreError::doing("list recipes"))?;
         }
+        // Bytes that also lie in a collection in force do not go with the one that is no longer.
+        let moved = sqlx::query(
+            "UPDATE job SET (collection, relative) = (
+                 SELECT s.collection, s.relative FROM sighting s JOIN in_force f USING (collection)
+                 WHERE s.source_id = job.source_id AND s.current = 1 AND f.recipe_id = job.recipe_id
+                 ORDER BY s.collection, s.relative LIMIT 1)
+             WHERE (state = 'pending' OR superseded = 1)
+                 AND (collection, recipe_id) NOT IN (SELECT collection, recipe_id FROM in_force)
+                 AND EXISTS (SELECT 1 FROM sighting s JOIN in_force f USING (collection)
+                             WHERE s.source_id = job.source_id AND s.current = 1 AND f.recipe_id = job.recipe_id)",
+        );
+        moved.execute(&mut *tx).await.map_err(StoreError::doing("put recipes in force"))?;
         let statements = [
             // The first name in byte order gives its place to the job when bytes lie under several.
             "INSERT INTO job (source_id, recipe_id, collection, relative, state, not_before, recorded_at)
@@ -184,5 +196,23 @@ async fn record_job(
     .fetch_one(&mut **tx)
     .await
     .map_err(StoreError::doing("find a job"))?;
+    // Given up because the bytes were not to be had, or with the collection where they lay: now they lie here.
+    let reinstated = sqlx::query(
+        "UPDATE job SET state = 'pending', superseded = 0, finished_at = NULL, not_before = ?2, forgiven = failures,
+             collection = CASE superseded WHEN 1 THEN ?3 ELSE collection END,
+             relative = CASE superseded WHEN 1 THEN ?4 ELSE relative END, stage = NULL, reason = NULL, hint = NULL
+         WHERE id = ?1 AND (superseded = 1 OR (state IN ('rejected', 'exhausted') AND stage = 'read'))",
+    )
+    .bind(job)
+    .bind(now.0)
+    .bind(collection)
+    .bind(relative)
+    .execute(&mut **tx)
+    .await
+    .map_err(StoreError::doing("reinstate a job"))?;
+    if reinstated.rows_affected() == 1 {
+        let place = json!({ "collection": collection, "path": String::from_utf8_lossy(relative) });
+        append(tx, now, Some(job), None, Trigger::Reinstate.as_str(), &place).await?;
+    }
     Ok(Recorded { job, new_job: false })
 }

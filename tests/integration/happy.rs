@@ -179,6 +179,27 @@ fn a_new_recipe_makes_a_new_derivative_and_keeps_the_old_one() {
 }
 
 #[test]
+fn what_precision_a_derivative_was_made_with_stays_true_of_it() {
+    let bench = Workbench::new();
+    let source = bench.put("plate.jpg", &jpeg(14));
+    bench.ok(&["once"]);
+    let first = bench.output().join(&bench.pictures()[0]);
+    let config = fs::read_to_string(bench.config()).unwrap();
+    fs::write(bench.config(), config.replace("provider = \"cpu\"\n", "provider = \"cpu\"\nprecision = \"fp32\"\n")).unwrap();
+    bench.ok(&["once"]);
+    let records = bench.json(&["audit", "show", source.to_str().unwrap(), "--json"]);
+    let facts: Vec<_> = records.as_array().unwrap().iter().map(|record| &record["precision"]).collect();
+    assert_eq!(facts.len(), 2, "{records:#}");
+    assert_eq!((&facts[0]["requested"], &facts[0]["observed"]), (&"fp16".into(), &"fp32".into()));
+    assert_eq!((&facts[1]["requested"], &facts[1]["observed"]), (&"fp32".into(), &"fp32".into()));
+    assert!(facts[0]["reason"].is_string() && facts[1]["reason"].is_null(), "{records:#}");
+    let told = bench.ok(&["audit", "show", first.to_str().unwrap()]);
+    assert!(told.contains("fp16 asked, fp32 observed"), "{told}");
+    let beside = bench.record(first.strip_prefix(bench.output()).unwrap());
+    assert_eq!(&beside["precision"], facts[0], "the file and the ledger say the same");
+}
+
+#[test]
 fn a_noisy_scan_is_denoised_for_the_network_only_unless_asked() {
     let bench = Workbench::new();
     // Of the size that the network sees, so that reducing it takes no noise away.

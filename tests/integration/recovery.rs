@@ -66,7 +66,7 @@ fn a_scan_that_kills_the_program_is_given_up_after_three() {
         assert_eq!(bench.spawn(&["once"], Some("decode:kill")).wait(), None);
     }
     let told = bench.ok(&["once"]);
-    assert!(told.contains("0 completed"), "{told}");
+    assert!(told.contains("0 completed, 0 skipped, 1 given up") && told.contains("poison.jpg"), "{told}");
     let job = &bench.jobs()["poison.jpg"];
     assert_eq!((&job["state"], &job["failures"]), (&"exhausted".into(), &3.into()), "{job}");
     bench.ok(&["retry", "1"]);
@@ -79,8 +79,10 @@ fn a_panic_is_a_failed_attempt_and_not_the_end_of_the_program() {
     let bench = Workbench::new();
     bench.configure("[retry]\nattempts = 2\nbase = \"10ms\"\n");
     bench.put("a.jpg", &jpeg(55));
-    let code = bench.spawn(&["once"], Some("decode:panic")).wait();
-    assert_eq!(code, Some(0), "log:\n{}", bench.log());
+    let output = bench.command(&["once"]).env("AUTOCHROME_FAULT", "decode:panic").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("pending    a.jpg, again not before 2") && told.contains("exhausted  a.jpg"), "{told}");
     let job = &bench.jobs()["a.jpg"];
     assert_eq!((&job["state"], &job["failures"]), (&"exhausted".into(), &2.into()), "{job}");
 }
@@ -132,6 +134,27 @@ fn a_second_daemon_is_told_who_is_at_work() {
     assert_eq!(status["device"]["provider"], "cpu");
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.wait(), Some(0));
+}
+
+#[test]
+fn a_defect_in_recording_ends_the_daemon_and_loses_no_scan() {
+    let bench = Workbench::new();
+    bench.put("a.jpg", &jpeg(73));
+    let daemon = bench.spawn(&["run"], Some("record:panic"));
+    assert_eq!(daemon.wait(), Some(1), "a daemon that records nothing any more must not look healthy; log:\n{}", bench.log());
+    bench.ok(&["once"]);
+    assert_eq!(bench.count("completed"), 1);
+}
+
+#[test]
+fn an_ingest_thread_that_hangs_does_not_hold_up_the_end() {
+    let bench = Workbench::new();
+    bench.configure("[shutdown]\ndeadline = \"15s\"\n");
+    bench.put("a.jpg", &jpeg(74));
+    let daemon = bench.spawn(&["run"], Some("ingest:pause"));
+    bench.wait_until("the thread to hang", || bench.log().contains("Fault injected at ingest"));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait(), Some(0), "log:\n{}", bench.log());
 }
 
 #[test]
