@@ -71,7 +71,9 @@ impl StageError {
                 "output volume of {} has {free_mib} MiB free, less than the floor of {floor_mib} MiB",
                 volume.display()
             ),
-            hint: Some("make room, or lower `output.min_free_mib`; work goes on by itself".to_owned()),
+            hint: Some(
+                "make room, or lower `output.min_free_mib`; `run` goes on by itself, `once` when it is started again".to_owned(),
+            ),
         }
     }
 

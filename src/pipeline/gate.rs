@@ -43,6 +43,11 @@ impl Gate {
         was_closed
     }
 
+    /// Whether a condition was met and no job has gone through since.
+    pub fn is_holding(&self) -> bool {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner).rounds > 0
+    }
+
     /// Until when claiming waits.
     pub fn closed_until(&self) -> Option<Instant> {
         let until = self.pause.lock().unwrap_or_else(PoisonError::into_inner).until?;
@@ -65,7 +70,8 @@ mod tests {
             tokio::time::advance(wait).await;
             assert!(gate.closed_until().is_none());
         }
-        assert!(gate.open());
+        assert!(gate.is_holding());
+        assert!(gate.open() && !gate.is_holding());
         gate.close();
         assert_eq!(gate.closed_until().unwrap() - Instant::now(), FIRST_WAIT);
     }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::attempt::{Attempt, Workplace, attempt_caught};
-use super::{Gate, Recovery, StageError};
+use super::{Gate, OFFLINE, Recovery, StageError};
 use crate::job::{Disposition, JobState, Outcome, RetryPolicy, Settlement, UnixMillis};
 use crate::store::{ClaimedJob, Ending, Recovered, Store, StoreError};
 
@@ -133,6 +133,11 @@ async fn work_until_stopped(shared: &Arc<Shared>) -> Result<(), StoreError> {
             Some(_) => None,
             None => shared.store.claim(now()).await?,
         };
+        if claim.is_none() && shared.gate.is_holding() && shared.store.unfinished(OFFLINE).await? == 0 {
+            // Nothing is left that could show that the condition is over, and nothing that it could stop.
+            shared.gate.open();
+            shared.store.note_pause(None).await?;
+        }
         let Some(claim) = claim else {
             tokio::select! {
                 () = woken => {}

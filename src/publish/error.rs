@@ -75,10 +75,12 @@ impl PublishError {
     /// What an operator can do.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Volume { .. } => {
-                Some("check that the volume is mounted writable, has room, and belongs to this user; work goes on by itself")
+            Self::Volume { .. } => Some(
+                "check that the volume is mounted writable, has room, and belongs to this user; `run` goes on by itself, `once` when it is started again",
+            ),
+            Self::NoRoom { .. } => {
+                Some("make room, or lower `output.min_free_mib`; `run` goes on by itself, `once` when it is started again")
             }
-            Self::NoRoom { .. } => Some("make room, or lower `output.min_free_mib`; work goes on by itself"),
             Self::Conflict { .. } => Some("move the other file away and retry the job; nothing was overwritten"),
             Self::Obstructed { .. } => Some("move the file or link away, or configure the folder it points to as the output"),
             Self::NotBelow { .. } | Self::Io { .. } => None,

@@ -181,6 +181,21 @@ fn a_full_output_volume_stops_claiming_charges_nobody_and_work_resumes() {
 }
 
 #[test]
+fn a_pause_ends_when_nothing_waits_any_more() {
+    let bench = Workbench::new();
+    let config = std::fs::read_to_string(bench.config()).unwrap();
+    std::fs::write(bench.config(), config.replace("min_free_mib = 0", "min_free_mib = 1000000000")).unwrap();
+    bench.put("a.jpg", &jpeg(73));
+    let daemon = bench.spawn(&["run"], None);
+    let paused = || !bench.json(&["status", "--json"])["daemon"]["paused"].is_null();
+    bench.wait_until("status to say that it is paused", paused);
+    bench.wait_until("the job to be cancelled", || bench.run(&["cancel", "1"]).status.success());
+    bench.wait_until("the pause to end", || !paused());
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.wait(), Some(0));
+}
+
+#[test]
 fn a_read_only_output_volume_is_a_pause_and_not_a_failure() {
     use std::process::Command;
     let bench = Workbench::new();
