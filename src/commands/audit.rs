@@ -14,12 +14,21 @@ use crate::provenance::Record;
 /// still has its record beside it.
 pub(super) async fn show(settings: &Settings, file: &Path, form: Form) -> Result<(), Failure> {
     let mut records = Vec::new();
+    let mut without = Vec::new();
     if let Some(store) = open(settings).await? {
-        let jobs = jobs_of_file(&store, file).await?;
-        records.extend(jobs.into_iter().filter_map(|job| job.record));
+        for job in jobs_of_file(&store, file).await? {
+            match job.record {
+                Some(record) => records.push(record),
+                None => without.push(format!("job {} is {}", job.id, job.state)),
+            }
+        }
     }
     if records.is_empty() {
         records.extend(sidecar(file)?);
+    }
+    if records.is_empty() && !without.is_empty() {
+        let message = format!("{} has no derivative: {}", plain(file.display()), without.join("; "));
+        return Err(Failure::text(Exit::Failed, message, "`autochrome show FILE` says why".to_owned()));
     }
     if records.is_empty() {
         return Err(nothing_known(&file.to_string_lossy()));
@@ -43,7 +52,11 @@ fn sidecar(file: &Path) -> Result<Option<String>, Failure> {
     name.push(".json");
     let Ok(text) = std::fs::read_to_string(Path::new(&name)) else { return Ok(None) };
     let Ok(record) = Record::from_json(text.as_bytes()) else { return Ok(None) };
-    let (digest, _) = crate::digest::Digest::of_reader(std::fs::File::open(file)?)?;
+    let derivative = std::fs::File::open(file).and_then(crate::digest::Digest::of_reader);
+    let (digest, _) = derivative.map_err(|error| {
+        let error = anyhow::Error::new(error).context(format!("{} cannot be read", plain(file.display())));
+        Failure::new(Exit::Failed, error, "its record lies beside it and can be read as it is".to_owned())
+    })?;
     if digest == record.derivative.sha256 {
         return Ok(Some(text));
     }

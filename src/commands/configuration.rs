@@ -2,18 +2,31 @@
 
 use serde_json::json;
 
-use super::{Failure, plain, print, print_json};
+use super::{Exit, Failure, plain, print, print_json};
 use crate::cli::Form;
 use crate::config::{Effective, Loaded};
+use crate::{daemon, ingest};
 
 pub(super) fn check(loaded: &Loaded) -> Result<(), Failure> {
-    let subject = loaded.settings.file.as_ref().map(|file| plain(file.display()));
+    let settings = &loaded.settings;
+    let subject = settings.file.as_ref().map(|file| plain(file.display()));
     let subject = subject.unwrap_or_else(|| "no file was found; what holds by default".to_owned());
-    let collections = match loaded.settings.collections.len() {
-        0 => "\nwarning: it names no collection, so `run` and `once` have nothing to work on".to_owned(),
-        _ => String::new(),
-    };
-    print(&format!("{subject}: configuration is sound{collections}\n"))
+    // What the daemon refuses at start as well: trees in each other's way, models that are not there.
+    let trees: Vec<_> = settings.collections.iter().map(|one| (one.ingest.clone(), one.output.clone())).collect();
+    let refusals = [ingest::check_trees(&trees).err().map(Failure::from), daemon::profiles(settings).err()];
+    let refusals: Vec<_> = refusals.into_iter().flatten().map(|failure| failure.to_string()).collect();
+    if !refusals.is_empty() {
+        return Err(Failure::text(Exit::Configuration, format!("{subject} is not sound:\n{}", refusals.join("\n")), None));
+    }
+    let mut text = format!("{subject}: configuration is sound\n");
+    if settings.collections.is_empty() {
+        text.push_str("warning: it names no collection, so `run` and `once` have nothing to work on\n");
+    }
+    for one in settings.collections.iter().filter(|one| !one.ingest.is_dir()) {
+        let root = plain(one.ingest.display());
+        text.push_str(&format!("warning: the ingest root of {}, {root}, is not there now\n", one.name));
+    }
+    print(&text)
 }
 
 pub(super) fn show(loaded: &Loaded, form: Form) -> Result<(), Failure> {

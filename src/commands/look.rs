@@ -15,6 +15,15 @@ use crate::store::{Counts, DaemonRow, JobDetail, JobFilter, JobRow, RootRow, Sto
 pub(super) async fn open(settings: &Settings) -> Result<Option<Store>, Failure> {
     match Store::open_read_only(&settings.state).await {
         Ok(store) => Ok(Some(store)),
+        Err(StoreError::Absent { .. }) if settings.file.is_none() => {
+            let here = plain(settings.state.display());
+            let hint = "name it with --config FILE or $AUTOCHROME_CONFIG, or go to its directory".to_owned();
+            Err(Failure::text(
+                Exit::Configuration,
+                format!("no configuration file was found, and there is no ledger in {here}"),
+                hint,
+            ))
+        }
         Err(StoreError::Absent { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -52,6 +61,9 @@ fn status_json(counts: &Counts, roots: &[RootRow], holder: Option<&(String, Stri
     json!({ "version": env!("CARGO_PKG_VERSION"), "jobs": jobs, "roots": roots, "daemon": daemon, "device": device })
 }
 
+/// Waiting files that `status` names for each root.
+const SHOWN: usize = 5;
+
 fn status_text(counts: &Counts, roots: &[RootRow], holder: Option<&(String, String)>, row: Option<&DaemonRow>) -> String {
     let mut text = match (holder, row) {
         (Some((pid, since)), row) => {
@@ -86,8 +98,11 @@ fn status_text(counts: &Counts, roots: &[RootRow], holder: Option<&(String, Stri
         if let Some(reason) = &root.reason {
             text.push_str(&format!("    {}\n", plain(reason)));
         }
-        for file in root.sample.iter().take(5) {
+        for file in root.sample.iter().take(SHOWN) {
             text.push_str(&format!("    waits: {}: {}\n", plain(&file.path), plain(&file.reason)));
+        }
+        if root.waiting > SHOWN as u64 {
+            text.push_str(&format!("    and {} more\n", root.waiting - SHOWN as u64));
         }
     }
     text

@@ -35,7 +35,10 @@ pub(super) async fn sheet(settings: &Settings, output: &Path, collection: Option
         lines.push_str(&row.line);
     }
     let page = PAGE.replace("{{count}}", &jobs.len().to_string()).replace("{{rows}}", &rows);
-    publish::replace_file(output, page.as_bytes())?;
+    publish::replace_file(output, page.as_bytes()).map_err(|error| {
+        let error = anyhow::Error::new(error).context(format!("{} cannot be written", plain(output.display())));
+        Failure::new(Exit::Disk, error, "name a file in a directory that is there and can be written".to_owned())
+    })?;
     print(&format!("{lines}\ncontact sheet: {}\n", std::path::absolute(output)?.display()))
 }
 

@@ -65,7 +65,7 @@ impl fmt::Display for WaitReason {
             Self::Empty => f.write_str("the file is empty"),
             Self::NoMarker => f.write_str("there is no file of its name with .done appended beside it"),
             Self::TooLarge { mib, limit_mib } => write!(f, "the file has {mib} MiB, more than the limit of {limit_mib} MiB"),
-            Self::Unreadable { answer } => write!(f, "the file cannot be read: {answer}"),
+            Self::Unreadable { answer } => write!(f, "it cannot be read: {answer}"),
         }
     }
 }

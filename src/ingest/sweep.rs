@@ -1,6 +1,6 @@
 //! One root under observation: what is there, what of it rests, what its bytes are. When to look is the caller's to say.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs::{self, Metadata};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
@@ -17,7 +17,9 @@ use super::hints::Hints;
 use super::mount::{self, Delivery};
 use super::stability::{StabilityTracker, Verdict};
 use super::walk::{self, Visitor};
-use super::{FileSignature, Known, Ready, Report, RootIdentity, RootSettings, RootState, StableFile, WaitReason, ignore, root};
+use super::{
+    FileSignature, Known, Ready, Report, RootIdentity, RootSettings, RootState, StableFile, WaitReason, WaitingFile, ignore, root,
+};
 
 /// Time between two lists of waiting files: a list may be long, and people do not read faster.
 const WAITING_PAUSE: Duration = Duration::from_secs(1);
@@ -41,7 +43,10 @@ pub(super) struct Sweeper<'a> {
     told: Option<(Option<RootIdentity>, RootState, &'static str)>,
     told_waiting: Option<(u64, Duration)>,
     owes_waiting: bool,
+    /// What could not be looked at and was warned of.
     warned: HashSet<PathBuf>,
+    /// Folders that could not be looked at since the last full look began, with the system's answer.
+    unseen: BTreeMap<PathBuf, String>,
     counts: Counts,
     stable: u64,
     epoch: Instant,
@@ -88,6 +93,7 @@ impl<'a> Sweeper<'a> {
             told_waiting: None,
             owes_waiting: false,
             warned: HashSet::new(),
+            unseen: BTreeMap::new(),
             counts: Counts::default(),
             stable: 0,
             epoch: Instant::now(),
@@ -173,6 +179,7 @@ impl<'a> Sweeper<'a> {
         let begun = self.now();
         self.counts = Counts::default();
         self.polled.clear();
+        self.unseen.clear();
         self.has_events = false;
         self.tracker.begin_look();
         let walked = walk::walk(&self.settings.path.clone(), Path::new(""), self);
@@ -188,7 +195,7 @@ impl<'a> Sweeper<'a> {
 
     /// Tells that a full look is over, and all that was found ready by it is settled.
     pub(super) fn tell_sweep(&mut self, duration: Duration) {
-        let waiting = self.tracker.len() as u64;
+        let waiting = (self.tracker.len() + self.unseen.len()) as u64;
         let Counts { seen, ignored } = self.counts;
         let stable = std::mem::take(&mut self.stable);
         let collection = self.settings.collection.clone();
@@ -302,8 +309,17 @@ impl<'a> Sweeper<'a> {
     }
 
     fn hold_unreadable(&mut self, relative: &Path, error: &io::Error) {
-        self.failed(relative, error);
+        self.warn_once(relative, error);
         self.tracker.hold(relative, WaitReason::Unreadable { answer: error.to_string() });
+    }
+
+    fn warn_once(&mut self, relative: &Path, error: &io::Error) {
+        let path = self.settings.path.join(relative);
+        if self.warned.insert(relative.to_owned()) {
+            warn!(path = %path.display(), "{} cannot be looked at: {error}", path.display());
+        } else {
+            debug!(path = %path.display(), "{} still cannot be looked at: {error}", path.display());
+        }
     }
 
     /// Tells which files wait, if that changed and was not told just now.
@@ -316,7 +332,14 @@ impl<'a> Sweeper<'a> {
 
     /// Tells which files wait, if that changed.
     pub(super) fn tell_waiting_now(&mut self) {
-        let files = self.tracker.waiting();
+        let mut files = self.tracker.waiting();
+        // A folder that is closed to us hides scans: it is named like a file that cannot be read.
+        let folder = |(path, answer): (&PathBuf, &String)| WaitingFile {
+            relative: path.clone(),
+            reason: WaitReason::Unreadable { answer: answer.clone() },
+        };
+        files.extend(self.unseen.iter().map(folder));
+        files.sort_by(|one, other| one.relative.cmp(&other.relative));
         // A digest of the list told last, instead of a second copy of it.
         let mut hasher = DefaultHasher::new();
         files.hash(&mut hasher);
@@ -359,6 +382,7 @@ impl Visitor for Sweeper<'_> {
             Delivery::Polling => {}
         }
         self.warned.remove(relative);
+        self.unseen.remove(relative);
         if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
@@ -373,12 +397,8 @@ impl Visitor for Sweeper<'_> {
     }
 
     fn failed(&mut self, relative: &Path, error: &io::Error) {
-        let path = self.settings.path.join(relative);
-        if self.warned.insert(relative.to_owned()) {
-            warn!(path = %path.display(), "{} cannot be looked at: {error}", path.display());
-        } else {
-            debug!(path = %path.display(), "{} still cannot be looked at: {error}", path.display());
-        }
+        self.unseen.insert(relative.to_owned(), error.to_string());
+        self.warn_once(relative, error);
     }
 }
 

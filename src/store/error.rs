@@ -119,6 +119,12 @@ impl StoreError {
             Self::Damaged { .. } => Some("stop, keep the file, and restore the latest backup; nothing was changed".to_owned()),
             Self::Absent { .. } => Some("`autochrome once` or `autochrome run` creates it".to_owned()),
             Self::WrongState { .. } => Some("`autochrome show ID` tells what happened to it".to_owned()),
+            // SQLITE_CORRUPT and SQLITE_NOTADB: <https://www.sqlite.org/rescode.html>.
+            Self::Database { source: sqlx::Error::Database(error), .. }
+                if matches!(error.code().as_deref(), Some("11" | "26")) =>
+            {
+                Some("the database file is damaged: stop, keep the file, and restore the latest backup".to_owned())
+            }
             Self::Database { .. } => Some("check free space and rights of the state directory".to_owned()),
             Self::StaleClaim { .. } | Self::NoSuchJob(_) | Self::Unexpected(_) => None,
         }

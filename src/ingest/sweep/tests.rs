@@ -78,3 +78,23 @@ fn a_file_that_is_gone_waits_no_longer() {
     let waiting = |report: &Report| if let Report::Waiting { files, .. } = report { Some(files.len()) } else { None };
     assert_eq!(reports.iter().filter_map(waiting).collect::<Vec<_>>(), [1, 0], "told when it changed");
 }
+
+#[test]
+fn a_folder_that_is_closed_to_us_is_named_until_it_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    let mut reports = Vec::new();
+    let mut sink = |report| reports.push(report);
+    let mut sweeper = Sweeper::new(settings(dir.path()), Known::new(), false, &stop, &mut sink);
+    sweeper.check_root();
+    sweeper.failed(Path::new("closed"), &io::Error::from(io::ErrorKind::PermissionDenied));
+    sweeper.tell_waiting_now();
+    sweeper.sweep();
+    sweeper.tell_waiting_now();
+    let waiting = |report: &Report| match report {
+        Report::Waiting { files, .. } => Some(files.iter().map(|file| file.relative.clone()).collect::<Vec<_>>()),
+        _ => None,
+    };
+    let told: Vec<_> = reports.iter().filter_map(waiting).collect();
+    assert_eq!(told, [vec![PathBuf::from("closed")], vec![]]);
+}
