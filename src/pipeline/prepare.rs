@@ -31,6 +31,8 @@ pub struct Prepared {
     pub denoised: ApplyTo,
     /// Full-size denoised grey, only when the published lightness is to be changed.
     pub lightness: Option<Plane>,
+    /// Noise σ of the scan at its own size, when the published lightness was to be changed if noisy.
+    pub lightness_sigma: Option<f32>,
 }
 
 /// What preparation came to.
@@ -68,9 +70,12 @@ pub(super) fn prepare(
     let rules = &profile.scene(route.scene).extent;
     let copy = if *rules == profile.other.extent { look } else { copy(shop, profile, &scan, rules, watch)? };
     let input = watch.time("pad", || imaging::network_input(&copy.grey, &copy.extent));
-    let lightness = match profile.denoise.apply_to {
-        ApplyTo::Output => watch.time("denoise", || clean_lightness(shop, profile, &scan))?,
-        ApplyTo::Network | ApplyTo::Off => None,
+    let (lightness, lightness_sigma) = match profile.denoise.apply_to {
+        ApplyTo::Output => {
+            let (lightness, sigma) = watch.time("denoise", || clean_lightness(shop, profile, &scan))?;
+            (lightness, Some(sigma))
+        }
+        ApplyTo::Network | ApplyTo::Off => (None, None),
     };
     let denoised = match (&lightness, copy.denoised) {
         (Some(_), _) => ApplyTo::Output,
@@ -78,7 +83,8 @@ pub(super) fn prepare(
         (None, false) => ApplyTo::Off,
     };
     let Copy { extent, sigma: noise_sigma, .. } = copy;
-    Ok(Preparation::Ready(Box::new(Prepared { scan, scores, route, extent, input, noise_sigma, denoised, lightness })))
+    let prepared = Prepared { scan, scores, route, extent, input, noise_sigma, denoised, lightness, lightness_sigma };
+    Ok(Preparation::Ready(Box::new(prepared)))
 }
 
 /// Reduces the scan for a network and cleans the copy when its noise asks for it.
@@ -100,15 +106,15 @@ fn copy(
     Ok(Copy { extent, grey: clean, sigma, denoised: true })
 }
 
-/// The full-size grey without noise, or `None` when there is too little noise to speak of.
-fn clean_lightness(shop: &Workshop, profile: &Profile, scan: &DecodedScan) -> Result<Option<Plane>, StageError> {
+/// The full-size grey without noise, or `None` when there is too little noise to speak of; and the noise σ found.
+fn clean_lightness(shop: &Workshop, profile: &Profile, scan: &DecodedScan) -> Result<(Option<Plane>, f32), StageError> {
     let noisy = imaging::grey_copy(&scan.image, scan.image.size());
     let sigma = imaging::estimate_noise(&noisy);
     if sigma <= profile.denoise.threshold {
-        return Ok(None);
+        return Ok((None, sigma));
     }
     let clean = clean_in_tiles(&shop.engine, &noisy, sigma).map_err(StageError::inference("denoise"))?;
-    Ok(Some(clean))
+    Ok((Some(clean), sigma))
 }
 
 fn clean_in_tiles(engine: &Engine, noisy: &Plane, sigma: f32) -> Result<Plane, InferenceError> {
