@@ -86,6 +86,9 @@ fn describe(record: &Record) -> String {
     line("scene", format!("{}: {}", record.route.scene, record.route.reason));
     line("size", format!("{}×{} ({})", record.extent.width, record.extent.height, record.extent.rule));
     line("noise", format!("σ {:.1}, denoised: {}", record.denoise.noise_sigma, record.denoise.applied_to));
+    if let Some(sigma) = record.denoise.lightness_sigma {
+        line("", format!("σ {sigma:.1} at the scan's own size"));
+    }
     line("model", format!("{} ({}, {})", record.model.id, record.model.architecture, record.model.licence));
     line("", record.model.sha256.to_string());
     line("precision", format!("{} asked, {} observed", record.precision.requested, record.precision.observed));

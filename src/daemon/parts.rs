@@ -9,7 +9,6 @@ use crate::inference::{Catalogue, CatalogueError, Engine, Entry, ModelKind};
 use crate::ingest::RootSettings;
 use crate::job::{PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
 use crate::pipeline::{ApplyTo, DenoiseProfile, ModelFacts, OutputFormat, Profile, SceneProfile, Workshop};
-use crate::routing::RoutingRules;
 
 /// The catalogue, and a profile for every collection.
 ///
@@ -110,7 +109,7 @@ fn profile(
         max_area: settings.other.extent.max_area,
         router: router.clone(),
         scene_override: settings.rules.scene_override.map(|scene| scene.to_string()),
-        routing: thresholds(&settings.rules),
+        routing: settings.rules.thresholds(),
         denoise_apply_to: scope_word(settings.denoise.apply_to).to_owned(),
         denoise_threshold: settings.denoise.threshold,
         denoiser: denoise.model.clone(),
@@ -161,13 +160,6 @@ fn denoise(catalogue: &Catalogue, settings: &ProfileSettings) -> Result<DenoiseP
 
 fn scene_recipe(scene: &SceneProfile) -> SceneRecipe {
     SceneRecipe { model: scene.model.clone(), min_height: scene.extent.min_height, max_height: scene.extent.max_height }
-}
-
-/// Name and value of every threshold, in the order that recipes keep.
-fn thresholds(rules: &RoutingRules) -> Vec<(String, f32)> {
-    let named =
-        [("min_score", rules.min_score), ("colour_chroma", rules.colour_chroma), ("blank_deviation", rules.blank_deviation)];
-    named.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
 fn weights(entry: &Entry) -> WeightsRef {

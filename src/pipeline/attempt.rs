@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::record::{Made, assemble};
-use super::{MemoryBudget, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, prepare};
+use super::{ApplyTo, MemoryBudget, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, prepare};
 use crate::codec::{self, Channels, ScanHeader};
 use crate::digest::Digest;
 use crate::imaging;
@@ -123,7 +123,7 @@ pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, 
     if let Some(adopted) = adopt(profile, claim, &target)? {
         return Ok(Attempt::Published { derivative: adopted, adopted: true });
     }
-    let _share = place.budget.acquire(cost_mib(&header, &bytes, profile.format));
+    let _share = place.budget.acquire(cost_mib(&header, bytes.len() as u64, profile.format, profile.denoise.apply_to));
     let job = JobRecord {
         id: Some(claim.id),
         claim: Some(claim.claim_no),
@@ -204,16 +204,28 @@ fn adopt(profile: &Profile, claim: &ClaimedJob, target: &Path) -> Result<Option<
     Ok(ours.then(|| Derivative { relative: target.to_owned(), digest, record: record() }))
 }
 
-/// Memory an attempt needs at its peak: the file, the decoded scan, the RGB result and its encoded form.
-fn cost_mib(header: &ScanHeader, bytes: &[u8], format: OutputFormat) -> u64 {
-    let depth = u64::from(header.bit_depth.max(8)) / 8;
+/// Memory an attempt needs at its peak: while the scan is decoded, or, mostly, while the derivative is decoded once more to
+/// be compared: then the scan, the result, its encoded form and what came of that are all there. The file always is.
+fn cost_mib(header: &ScanHeader, file_bytes: u64, format: OutputFormat, apply_to: ApplyTo) -> u64 {
+    let pixels = header.size.pixels();
     let channels = if header.channels.has_alpha() { 4 } else { 3 };
-    let result = header.size.pixels() * channels * depth;
-    // Encoded losslessly the result keeps its size; a JPEG of high quality is far below a third of it.
-    let encoded = if format.of(header.format) == codec::Format::Jpeg { result / 3 } else { result };
+    let format = format.of(header.format);
+    let result = pixels * channels * u64::from(header.bit_depth.max(8)) / 8;
+    // Encoded losslessly the result keeps its size; a JPEG of high quality is far below a third of it, and its decoder
+    // works on a copy.
+    let (encoded, decoded) = match format {
+        codec::Format::Jpeg => (result / 3, pixels * 3 + result / 3),
+        // A PNG is largest while it is made: its encoder holds the picture in its own byte order and compressed twice.
+        codec::Format::Png => (result, 2 * result),
+        codec::Format::Tiff => (result, result),
+    };
+    // Planes of floats: two while the lightness is denoised, one from there to the end.
+    let planes = if apply_to == ApplyTo::Output { pixels * 4 } else { 0 };
     // Networks' copies and planes: at most a few megapixels of floats.
     const FIXED: u64 = 96 << 20;
-    (bytes.len() as u64 + codec::decode_cost_bytes(header) + result + encoded + FIXED) >> 20
+    let scan = header.picture_bytes();
+    let peak = codec::decode_cost_bytes(header).max(scan + 2 * planes).max(scan + planes + result + encoded + decoded);
+    (file_bytes + peak + FIXED) >> 20
 }
 
 /// The words of a record for the meaning of samples.
@@ -234,4 +246,37 @@ pub(super) fn attempt_caught(place: &Arc<Workplace>, claim: &ClaimedJob) -> Resu
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
         Err(StageError::panicked(text.as_deref().unwrap_or("no message")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Format;
+    use crate::imaging::Size;
+
+    fn cost(format: Format, channels: Channels, bit_depth: u8, file_mib: u64, apply_to: ApplyTo) -> u64 {
+        let header = ScanHeader { format, size: Size::new(9000, 12_000), bit_depth, channels, scratch_bytes: 0 };
+        cost_mib(&header, file_mib << 20, OutputFormat::Source, apply_to)
+    }
+
+    /// What scans of 108 megapixels took, MiB, less the 150 at which the process rests between scans.
+    #[test]
+    fn the_share_of_a_large_scan_is_what_it_was_measured_to_take() {
+        for (format, channels, bit_depth, file_mib, apply_to, measured) in [
+            (Format::Jpeg, Channels::Grey, 8, 5, ApplyTo::Network, 880),
+            (Format::Tiff, Channels::Grey, 16, 206, ApplyTo::Network, 2409),
+            (Format::Png, Channels::Grey, 16, 124, ApplyTo::Network, 3033),
+            (Format::Jpeg, Channels::Grey, 8, 53, ApplyTo::Output, 1365),
+        ] {
+            let share = cost(format, channels, bit_depth, file_mib, apply_to);
+            assert!((measured * 95 / 100..measured * 130 / 100).contains(&share), "{format}, {apply_to:?}: {share}");
+        }
+    }
+
+    #[test]
+    fn denoising_the_published_lightness_takes_a_plane_more() {
+        let [network, output] =
+            [ApplyTo::Network, ApplyTo::Output].map(|apply_to| cost(Format::Jpeg, Channels::Grey, 8, 5, apply_to));
+        assert!(output - network >= (9000 * 12_000 * 4) >> 20, "{network} and {output}");
+    }
 }

@@ -178,9 +178,14 @@ pub struct RouteRecord {
 pub struct DenoiseRecord {
     /// Noise σ at the network's size, 8-bit code values.
     pub noise_sigma: f32,
+    /// Noise σ of the scan at its own size, by which the published lightness is denoised or not; only looked at under
+    /// `denoise.apply_to = "output"`.
+    #[serde(default)]
+    pub lightness_sigma: Option<f32>,
     /// σ above which the denoiser runs.
     pub threshold: f32,
-    /// What was denoised: `none`, `network` (its copy only) or `output` (the published lightness as well).
+    /// What was denoised: `none`, `network` (its copy only) or `output` (the published lightness, and the network's copy
+    /// where its own σ is above the threshold too).
     pub applied_to: String,
     /// The denoising network, when it ran.
     pub model: Option<WeightsRecord>,

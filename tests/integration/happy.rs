@@ -42,6 +42,7 @@ const PROMISED: &[&str] = &[
     "route.router.id",
     "route.router.sha256",
     "denoise.noise_sigma",
+    "denoise.lightness_sigma",
     "denoise.applied_to",
     "denoise.model",
     "extent.width",
@@ -223,6 +224,18 @@ fn a_noisy_scan_is_denoised_for_the_network_only_unless_asked() {
             assert!(changed.max <= 0.5, "the published lightness is the source's: {changed:?}");
         }
     }
+}
+
+#[test]
+fn a_lightness_denoised_for_noise_that_only_the_full_size_shows_says_so() {
+    let bench = Workbench::new();
+    bench.configure("[denoise]\napply_to = \"output\"\nthreshold = 12.0\n");
+    bench.put("noisy.png", &encode(&noisy(480, 480), Format::Png));
+    bench.ok(&["once"]);
+    let denoise = &bench.record(&bench.pictures()[0])["denoise"];
+    assert_eq!(denoise["applied_to"], "output");
+    assert!(denoise["noise_sigma"].as_f64().unwrap() < 12.0, "{denoise:#}");
+    assert!(denoise["lightness_sigma"].as_f64().unwrap() > 12.0, "{denoise:#}");
 }
 
 /// White noise of σ ≈ 25 code values on a soft picture, reproducible.

@@ -9,7 +9,7 @@ mod facts;
 use std::io::{Cursor, ErrorKind};
 
 use tiff::TiffError;
-use tiff::decoder::{Decoder, DecodingResult, Limits};
+use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 
 use self::facts::{Alpha, Facts};
 use super::Stored;
@@ -18,6 +18,9 @@ use crate::codec::{Channels, DecodeError, Format};
 use crate::imaging::{Samples, ScanImage};
 
 type Open<'a> = Decoder<Cursor<&'a [u8]>>;
+
+/// Largest tile that may be larger than the picture, bytes: what writers of tiles use at most.
+const TILE_BYTES: usize = 4 << 20;
 
 fn failed(error: TiffError) -> DecodeError {
     match error {
@@ -59,12 +62,56 @@ fn read(mut decoder: Open<'_>, bytes: &[u8], facts: &Facts) -> Result<DecodingRe
         return Err(DecodeError::damaged(Format::Tiff, "its tags contradict each other"));
     }
     let mut limits = Limits::default();
-    limits.decoding_buffer_size = wanted;
+    limits.decoding_buffer_size = wanted.max(TILE_BYTES);
     limits.intermediate_buffer_size = bytes.len();
     let mut decoder = decoder.with_limits(limits);
+    if facts.planar && facts.samples > 1 && decoder.get_chunk_type() == ChunkType::Tile {
+        return match facts.bits {
+            16 => read_tiled_planes(
+                &mut decoder,
+                facts,
+                |tile| if let DecodingResult::U16(tile) = tile { Some(tile) } else { None },
+            )
+            .map(DecodingResult::U16),
+            _ => {
+                read_tiled_planes(&mut decoder, facts, |tile| if let DecodingResult::U8(tile) = tile { Some(tile) } else { None })
+                    .map(DecodingResult::U8)
+            }
+        };
+    }
     let mut raw = DecodingResult::U8(Vec::new());
     decoder.read_image_to_buffer(&mut raw).map_err(failed)?;
     Ok(raw)
+}
+
+/// Reads planes stored in tiles, one behind the other. The library counts rows of tiles over all planes, takes the last row
+/// of the second plane and further ones for whole, and panics over what it believes to be too small a buffer; so tiles are
+/// read one by one.
+fn read_tiled_planes<T: Sample>(
+    decoder: &mut Open<'_>,
+    facts: &Facts,
+    own: impl Fn(DecodingResult) -> Option<Vec<T>>,
+) -> Result<Vec<T>, DecodeError> {
+    let (tile_width, tile_height) = decoder.chunk_dimensions();
+    let (width, height) = (facts.size.width, facts.size.height);
+    let (across, down) = (width.div_ceil(tile_width), height.div_ceil(tile_height));
+    let stride = width as usize;
+    let plane = stride * height as usize;
+    let mut samples = vec![T::default(); plane * facts.decoded_samples()];
+    for (index, (row, column)) in (0..down).flat_map(|row| (0..across).map(move |column| (row, column))).enumerate() {
+        let (top, left) = (row * tile_height, column * tile_width);
+        let (rows, columns) = (tile_height.min(height - top) as usize, tile_width.min(width - left) as usize);
+        for (number, plane) in samples.chunks_exact_mut(plane).enumerate() {
+            let chunk = number * (across * down) as usize + index;
+            let tile = decoder.read_chunk(u32::try_from(chunk).unwrap_or(u32::MAX)).map_err(failed)?;
+            let tile = own(tile).filter(|tile| tile.len() >= rows * columns);
+            let tile = tile.ok_or_else(|| DecodeError::damaged(Format::Tiff, "its tiles are not of the size its tags say"))?;
+            for (y, from) in tile.chunks_exact(columns).take(rows).enumerate() {
+                plane[(top as usize + y) * stride + left as usize..][..columns].copy_from_slice(from);
+            }
+        }
+    }
+    Ok(samples)
 }
 
 /// Spreads grey of 1, 2 or 4 bits, rows padded to whole bytes, over 0..=255.

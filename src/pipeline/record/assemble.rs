@@ -103,6 +103,7 @@ fn denoise(facts: &Facts<'_>) -> DenoiseRecord {
     let ran = prepared.denoised != ApplyTo::Off;
     DenoiseRecord {
         noise_sigma: prepared.noise_sigma,
+        lightness_sigma: prepared.lightness_sigma,
         threshold: profile.denoise.threshold,
         applied_to: applied_to.to_owned(),
         model: profile.denoise.model.as_ref().filter(|_| ran).map(weights),
@@ -183,6 +184,7 @@ fn why_absent(path: &str) -> &'static str {
     match path {
         "job.id" | "job.claim" | "job.collection" | "source.root" => "made without a ledger",
         "route.override" => "no scene was fixed by the collection",
+        "denoise.lightness_sigma" => "the published lightness was not to be denoised",
         "denoise.model" => "no denoising was applied",
         "precision.reason" => "observed as requested",
         "precision.fallback" => "the first run was accepted",

@@ -162,6 +162,28 @@ fn tiles_are_put_together() {
 }
 
 #[test]
+fn tiles_of_planes_are_put_together_where_they_are_padded() {
+    for (depth, size) in [(8, (20, 18)), (16, (20, 18)), (8, (16, 32)), (8, (5, 7))] {
+        let value = |x: u32, y: u32, plane: u32| x * 11 + y * 3 + plane * 70;
+        let mut chunks = Vec::new();
+        for plane in 0..3 {
+            for (top, left) in (0..size.1).step_by(16).flat_map(|top| (0..size.0).step_by(16).map(move |left| (top, left))) {
+                let tile = (0..16).flat_map(|y| (0..16).map(move |x| value(left + x, top + y, plane)));
+                chunks.push(tile.flat_map(|value| value.to_le_bytes()[..depth as usize / 8].to_vec()).collect());
+            }
+        }
+        let mut page = Page::new(size, depth, 3, 2, 1, chunks).with(284, SHORT, &[2]);
+        page.tags.retain(|(tag, ..)| *tag != 278);
+        let page = page.with(322, SHORT, &[16]).with(323, SHORT, &[16]);
+        let wanted = (0..size.1).flat_map(|y| (0..size.0).flat_map(move |x| (0..3).map(move |plane| value(x, y, plane))));
+        match depth {
+            8 => assert_eq!(eight(&page), wanted.map(|value| value as u8).collect::<Vec<_>>(), "{size:?}"),
+            _ => assert_eq!(sixteen(&page), wanted.map(|value| value as u16).collect::<Vec<_>>(), "{size:?}"),
+        }
+    }
+}
+
+#[test]
 fn planes_are_interleaved() {
     let page =
         Page::new((2, 2), 8, 3, 2, 1, vec![vec![1, 2], vec![3, 4], vec![11, 12], vec![13, 14], vec![21, 22], vec![23, 24]]);
