@@ -4,7 +4,10 @@ CARGO    ?= cargo
 # The demonstration says what it does on standard output; the log would say it twice.
 DEMO     := AUTOCHROME_LOG=warn target/release/autochrome --config config/demo.toml
 
-.PHONY: demo test lint bench clean-demo
+# Where `make install` puts the program and the bundled models.
+PREFIX   ?= /usr/local
+
+.PHONY: demo test lint bench install clean-demo
 
 ## Colour the sample photographs and print where to look.
 demo:
@@ -31,6 +34,13 @@ bench:
 	$(CARGO) bench --locked
 	$(CARGO) build --release --locked
 	target/release/autochrome --config config/demo.toml bench
+
+## Put the program and the bundled models under PREFIX; it finds its models from there.
+install:
+	$(CARGO) build --release --locked
+	install -D -m 755 target/release/autochrome $(DESTDIR)$(PREFIX)/bin/autochrome
+	install -d $(DESTDIR)$(PREFIX)/share/autochrome/models
+	install -m 644 models/models.toml models/*.safetensors models/*.onnx models/*.md $(DESTDIR)$(PREFIX)/share/autochrome/models/
 
 ## Forget the demonstration's derivatives and ledger.
 clean-demo:

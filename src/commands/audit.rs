@@ -98,6 +98,7 @@ fn describe(record: &Record) -> String {
     if let Some(fallback) = &record.precision.fallback {
         line("", format!("re-run from {} to {}: {}", fallback.from, fallback.to, fallback.reason));
     }
+    line("made", record.made_at.clone());
     line("device", format!("{} {}", record.device.provider, record.device.name.as_deref().unwrap_or("")));
     let numbers = &record.numerics;
     line(

@@ -107,7 +107,7 @@ fn finish(ended: &Ended) -> Result<(), Failure> {
     }
     if ended.mode == Mode::Once && !ended.intake.offline.is_empty() {
         let roots: Vec<_> = ended.intake.offline.iter().map(|(collection, reason)| format!("{collection}: {reason}")).collect();
-        let hint = "nothing was concluded from it; bring the directory or its mount back and run again".to_owned();
+        let hint = "nothing was concluded from it; bring the directory or its mount back and run again, or, if it was replaced on purpose, see \"Moving\" in the runbook".to_owned();
         return Err(Failure::text(Exit::Failed, format!("ingest root offline: {}", roots.join("; ")), hint));
     }
     if ended.mode == Mode::Once && !ended.stopped && ended.left > 0 {

@@ -106,6 +106,7 @@ pub fn make(
         precision: &coloured.precision,
         device: shop.engine.device(),
         relative,
+        made_at: super::now(),
     };
     let record = assemble::record(&facts, &finished, watch.clone().into_millis());
     Ok(Outcome::Derivative(Box::new(Made { finished, record })))

@@ -21,6 +21,9 @@ pub struct Record {
     pub schema: String,
     /// IPTC Digital Source Type of the derivative.
     pub digital_source_type: String,
+    /// When the derivative was made: RFC 3339, UTC, whole seconds.
+    #[serde(default)]
+    pub made_at: String,
     /// The job; its id is null for `colorize`, which keeps no ledger.
     pub job: JobRecord,
     /// The scan.

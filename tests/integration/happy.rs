@@ -99,6 +99,7 @@ fn every_scan_of_a_folder_gets_a_derivative_with_a_full_record() {
             assert!(!value.is_null() || record["absent"][path].is_string(), "{path} is null without a reason");
         }
         assert_eq!(record["schema"], "autochrome-provenance/1");
+        assert!(record["made_at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
         assert_eq!(record["device"]["provider"], "cpu");
         assert_eq!(record["precision"]["requested"], "fp16");
         assert_eq!(record["precision"]["observed"], "fp32");

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::super::attempt::{ScanFile, channels_word};
 use super::super::{ApplyTo, Finished, Prepared, Profile};
 use crate::inference::{DeviceReport, Numerics, PrecisionFacts};
-use crate::job::WeightsRef;
+use crate::job::{UnixMillis, WeightsRef};
 use crate::provenance::{
     DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, ModelRecord, NumericsRecord, PathRecord,
     PrecisionRecord, RecipeRecord, Record, RouteRecord, ScoresRecord, SoftwareRecord, SourceRecord, WeightsRecord,
@@ -21,6 +21,7 @@ pub(in crate::pipeline) struct Facts<'a> {
     pub(in crate::pipeline) precision: &'a PrecisionFacts,
     pub(in crate::pipeline) device: &'a DeviceReport,
     pub(in crate::pipeline) relative: &'a Path,
+    pub(in crate::pipeline) made_at: UnixMillis,
 }
 
 /// The record of one derivative.
@@ -29,6 +30,7 @@ pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timing
     Record {
         schema,
         digital_source_type,
+        made_at: moment(facts.made_at),
         job: facts.scan.job.clone(),
         source: source(facts),
         derivative: derivative(facts, finished),
@@ -45,6 +47,11 @@ pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timing
         absent: BTreeMap::new(),
     }
     .explain_absent(why_absent)
+}
+
+fn moment(at: UnixMillis) -> String {
+    let time = jiff::Timestamp::from_second(at.0.div_euclid(1_000));
+    time.expect("a clock shows a moment of this era").to_string()
 }
 
 fn source(facts: &Facts<'_>) -> SourceRecord {
