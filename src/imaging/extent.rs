@@ -72,7 +72,7 @@ impl fmt::Display for ExtentRule {
             Self::Reduced { height, maximum } => write!(f, "height {height} reduced to the maximum {maximum}"),
             Self::Enlarged { height, minimum } => write!(f, "height {height} enlarged to the minimum {minimum}"),
             Self::BoundedByArea { height, bounded, max_area } => {
-                write!(f, "height {height} reduced to {bounded} to keep the area within {max_area} pixels")
+                write!(f, "height {bounded} instead of {height}, to keep the area within {max_area} pixels")
             }
         }
     }

@@ -41,6 +41,16 @@ pub enum Channels {
 }
 
 impl Channels {
+    /// The word for it in records.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Grey => "grey",
+            Self::GreyAlpha => "grey+alpha",
+            Self::Rgb => "rgb",
+            Self::Rgba => "rgba",
+        }
+    }
+
     /// Samples a pixel.
     pub const fn count(self) -> usize {
         match self {

@@ -32,8 +32,7 @@ pub struct SceneRecipe {
     pub max_height: u32,
 }
 
-/// The facts a recipe is made of. The order of fields is the order in the canonical text: changing it, or adding a
-/// field, changes every digest, so `pipeline` is raised with it.
+/// The facts a recipe is made of. Adding a field changes every digest.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecipeFacts {
     /// Version of the pixel arithmetic: [`PIPELINE_VERSION`].
@@ -79,9 +78,14 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Forms the canonical text (compact JSON in field order) and its SHA-256.
+    /// Forms the canonical text (compact JSON, keys sorted) and its SHA-256.
+    ///
+    /// Sorted, so that anybody can form it again from a record: its `recipe` without `sha256`, compact, keys in order.
     pub fn new(facts: RecipeFacts) -> Self {
-        let canonical = serde_json::to_string(&facts).expect("strings and numbers always serialise");
+        let text = serde_json::to_string(&facts).expect("strings and numbers always serialise");
+        // Through the text, so that 2.4 stays 2.4 and does not become the nearest f32 written out.
+        let sorted: serde_json::Value = serde_json::from_str(&text).expect("what was just written can be read");
+        let canonical = sorted.to_string();
         let digest = Digest::of(canonical.as_bytes());
         Self { facts, canonical, digest }
     }

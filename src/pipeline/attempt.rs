@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::record::{Made, assemble};
+use super::record::{Made, ScanFile, assemble};
 use super::{ApplyTo, MemoryBudget, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, prepare};
-use crate::codec::{self, Channels, ScanHeader};
-use crate::digest::Digest;
+use crate::codec::{self, ScanHeader};
 use crate::imaging;
 use crate::inference::{ColorizeRequest, Engine};
 use crate::ingest::{self, RootIdentity};
@@ -54,21 +53,6 @@ pub enum Attempt {
     },
     /// Left alone; words for a registrar.
     Skipped(String),
-}
-
-/// A scan's bytes with what is known about them.
-#[derive(Debug)]
-pub struct ScanFile<'a> {
-    /// The ingest root, where there is one.
-    pub root: Option<&'a Path>,
-    /// Path below it.
-    pub relative: &'a Path,
-    /// The file's bytes.
-    pub bytes: &'a [u8],
-    /// Their SHA-256.
-    pub digest: Digest,
-    /// Which job.
-    pub job: JobRecord,
 }
 
 /// A scan was turned into a derivative, or left alone.
@@ -229,16 +213,6 @@ fn cost_mib(header: &ScanHeader, file_bytes: u64, format: OutputFormat, apply_to
     (file_bytes + peak + FIXED) >> 20
 }
 
-/// The words of a record for the meaning of samples.
-pub(super) const fn channels_word(channels: Channels) -> &'static str {
-    match channels {
-        Channels::Grey => "grey",
-        Channels::GreyAlpha => "grey+alpha",
-        Channels::Rgb => "rgb",
-        Channels::Rgba => "rgba",
-    }
-}
-
 /// Runs an attempt so that a panic is a failed attempt and nothing more.
 pub(super) fn attempt_caught(place: &Arc<Workplace>, claim: &ClaimedJob) -> Result<Attempt, StageError> {
     let run = std::panic::AssertUnwindSafe(|| attempt(place, claim));
@@ -252,7 +226,7 @@ pub(super) fn attempt_caught(place: &Arc<Workplace>, claim: &ClaimedJob) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::Format;
+    use crate::codec::{Channels, Format};
     use crate::imaging::Size;
 
     fn cost(format: Format, channels: Channels, bit_depth: u8, file_mib: u64, apply_to: ApplyTo) -> u64 {

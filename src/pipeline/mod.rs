@@ -22,7 +22,7 @@ mod record;
 mod stopwatch;
 mod worker;
 
-pub use attempt::{Attempt, Outcome, ScanFile, Workplace, Workshop, make};
+pub use attempt::{Attempt, Outcome, Workplace, Workshop, make};
 pub use budget::MemoryBudget;
 pub(crate) use failure::OFFLINE;
 pub use failure::{Recovery, StageError};
@@ -30,7 +30,7 @@ pub use finish::Finished;
 pub use gate::Gate;
 pub use prepare::{Preparation, Prepared};
 pub use profile::{ApplyTo, DenoiseProfile, ModelFacts, OutputFormat, Profile, SceneProfile};
-pub use record::Made;
+pub use record::{Made, ScanFile};
 pub use stopwatch::Stopwatch;
 pub(crate) use worker::now;
 pub use worker::{Crew, CrewSettings, Settled};

@@ -1,7 +1,10 @@
 //! Gathers what the stages found into the provenance record.
 
+use std::path::Path;
+
 use super::Finished;
-use crate::provenance::Record;
+use crate::digest::Digest;
+use crate::provenance::{JobRecord, Record};
 
 pub(super) mod assemble;
 
@@ -12,4 +15,19 @@ pub struct Made {
     pub finished: Finished,
     /// Its record.
     pub record: Record,
+}
+
+/// A scan's bytes with what is known about them.
+#[derive(Debug)]
+pub struct ScanFile<'a> {
+    /// The ingest root, where there is one.
+    pub root: Option<&'a Path>,
+    /// Path below it.
+    pub relative: &'a Path,
+    /// The file's bytes.
+    pub bytes: &'a [u8],
+    /// Their SHA-256.
+    pub digest: Digest,
+    /// Which job.
+    pub job: JobRecord,
 }

@@ -99,6 +99,10 @@ fn every_scan_of_a_folder_gets_a_derivative_with_a_full_record() {
             assert!(!value.is_null() || record["absent"][path].is_string(), "{path} is null without a reason");
         }
         assert_eq!(record["schema"], "autochrome-provenance/1");
+        let mut recipe = record["recipe"].clone();
+        let digest = recipe.as_object_mut().unwrap().remove("sha256").unwrap();
+        let recomputed = autochrome::digest::Digest::of(recipe.to_string().as_bytes()).to_string();
+        assert_eq!(digest, recomputed.as_str(), "the recipe's digest can be formed again from the record");
         assert!(record["made_at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
         assert_eq!(record["device"]["provider"], "cpu");
         assert_eq!(record["precision"]["requested"], "fp16");

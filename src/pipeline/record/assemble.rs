@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::attempt::{ScanFile, channels_word};
 use super::super::{ApplyTo, Finished, Prepared, Profile};
+use super::ScanFile;
 use crate::inference::{DeviceReport, Numerics, PrecisionFacts};
 use crate::job::{UnixMillis, WeightsRef};
 use crate::provenance::{
@@ -65,7 +65,7 @@ fn source(facts: &Facts<'_>) -> SourceRecord {
         width: header.size.width,
         height: header.size.height,
         bit_depth: header.bit_depth,
-        channels: channels_word(header.channels).to_owned(),
+        channels: header.channels.word().to_owned(),
         orientation: facts.prepared.scan.orientation,
     }
 }
