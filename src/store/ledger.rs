@@ -129,12 +129,15 @@ macro_rules! in_reach {
 impl Store {
     /// Hands out the job that has waited longest and whose root is not known to be offline; the claim number fences later
     /// writes.
+    ///
+    /// The index is named because SQLite would rather look all waiting jobs up by their state and sort them: 20 ms among
+    /// 100,000 instead of none. A statement that cannot use it does not compile, so a test would notice.
     pub async fn claim(&self, now: UnixMillis) -> Result<Option<ClaimedJob>, StoreError> {
         type Row = (i64, i64, i64, i64, String, Vec<u8>, i64, i64);
         let mut tx = self.begin().await?;
         let row: Option<Row> = sqlx::query_as(concat!(
             "UPDATE job SET state = 'running', claim_no = claim_no + 1, claimed_at = ?1, stage = NULL, reason = NULL, hint = NULL
-             WHERE id = (SELECT id FROM job WHERE state = 'pending' AND not_before <= ?1 AND ",
+             WHERE id = (SELECT id FROM job INDEXED BY job_claimable WHERE state = 'pending' AND not_before <= ?1 AND ",
             in_reach!(),
             " ORDER BY not_before, id LIMIT 1)
              RETURNING id, claim_no, failures, failures - forgiven, collection, relative, source_id, recipe_id"
@@ -243,15 +246,6 @@ impl Store {
         .await
         .map_err(StoreError::doing("wake waiting jobs"))?;
         Ok(())
-    }
-
-    /// When the next waiting job may be claimed; `None` when none waits.
-    pub async fn next_due(&self) -> Result<Option<UnixMillis>, StoreError> {
-        let (due,): (Option<i64>,) = sqlx::query_as("SELECT min(not_before) FROM job WHERE state = 'pending'")
-            .fetch_one(&self.reader)
-            .await
-            .map_err(StoreError::doing("look for waiting jobs"))?;
-        Ok(due.map(UnixMillis))
     }
 }
 

@@ -135,7 +135,7 @@ async fn a_transient_failure_waits_and_a_fatal_one_is_not_charged() {
     let claim = bench.claim(1).await;
     assert_eq!(bench.fail(&claim, Disposition::Transient, 10).await, JobState::Pending);
     assert!(bench.store.claim(UnixMillis(5_009)).await.unwrap().is_none());
-    assert_eq!(bench.store.next_due().await.unwrap(), Some(UnixMillis(5_010)));
+    assert_eq!(bench.row(job).await.not_before, UnixMillis(5_010));
     let claim = bench.claim(5_010).await;
     assert_eq!(claim.charged, 1);
     bench.fail(&claim, Disposition::Fatal, 5_020).await;
