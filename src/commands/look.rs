@@ -251,14 +251,14 @@ fn meaning(job: &JobRow) -> String {
     let failures = job.failures;
     match job.state {
         JobState::Pending if failures > 0 => {
-            format!("it failed {failures} times and is tried again not before {}", moment(job.not_before.0))
+            format!("failed attempts: {failures}; it is tried again not before {}", moment(job.not_before.0))
         }
         JobState::Pending => "it waits for its turn".to_owned(),
         JobState::Running => "it is being worked on, or the program ended over it and has not been started again".to_owned(),
         JobState::Completed => "the derivative and its record are in the output tree".to_owned(),
         JobState::Skipped => "there is nothing to colour; the scan was left alone".to_owned(),
         JobState::Rejected => "the same bytes would fail in the same way again, so it is not tried again".to_owned(),
-        JobState::Exhausted => format!("it failed {failures} times, which is as often as the configuration allows"),
+        JobState::Exhausted => format!("failed attempts: {failures}, as many as the configuration allows"),
         JobState::Cancelled => "it was taken out of the queue".to_owned(),
     }
 }

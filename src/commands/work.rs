@@ -82,16 +82,16 @@ impl Tally {
         let mut text =
             format!("\n{} completed, {} skipped, {failed} given up, in {seconds:.1} s\n", self.completed, self.skipped);
         if ended.intake.known > 0 {
-            text.push_str(&format!("{} files hold bytes that were known already\n", ended.intake.known));
+            text.push_str(&format!("known already, so without a second derivative: {}\n", ended.intake.known));
         }
         if ended.left > 0 {
-            text.push_str(&format!("{} scans are left for another start\n", ended.left));
+            text.push_str(&format!("left for another start: {}\n", ended.left));
         }
         for line in &self.exceptions {
             text.push_str(&format!("  {line}"));
         }
         for (collection, files) in ended.intake.waiting.iter().filter(|(_, files)| !files.is_empty()) {
-            text.push_str(&format!("{} files of {collection} wait:\n", files.len()));
+            text.push_str(&format!("waiting in {collection}: {}\n", files.len()));
             for (path, reason) in files.iter().take(20) {
                 text.push_str(&format!("  {}: {}\n", plain(path.display()), plain(reason)));
             }
