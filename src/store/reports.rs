@@ -209,16 +209,6 @@ impl Store {
         rows.into_iter().map(JobRow::try_from).collect()
     }
 
-    /// The jobs finished since `since`, in order of finishing.
-    pub async fn finished_since(&self, since: UnixMillis) -> Result<Vec<JobRow>, StoreError> {
-        let rows: Vec<RawJob> = sqlx::query_as(select_jobs!("j.finished_at >= ?1 ORDER BY j.finished_at, j.id"))
-            .bind(since.0)
-            .fetch_all(&self.reader)
-            .await
-            .map_err(StoreError::doing("list jobs"))?;
-        rows.into_iter().map(JobRow::try_from).collect()
-    }
-
     /// One job with its history.
     pub async fn job(&self, id: i64) -> Result<Option<JobDetail>, StoreError> {
         let raw: Option<RawJob> = sqlx::query_as(select_jobs!("j.id = ?"))
