@@ -18,7 +18,7 @@ mod values;
 mod vocabulary;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use layers::{Effective, Origin};
 pub use problems::{ConfigError, Problem};
@@ -36,6 +36,11 @@ impl Settings {
     pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Loaded, ConfigError> {
         let layers = layers::Layers::gather(file, environment)?;
         build::build(layers, &machine::Machine::this())
+    }
+
+    /// Ingest root and output tree of every collection: they must not lie in each other's way.
+    pub fn trees(&self) -> Vec<(PathBuf, PathBuf)> {
+        self.collections.iter().map(|one| (one.ingest.clone(), one.output.clone())).collect()
     }
 
     /// At least one collection: what `run` and `once` cannot do without.

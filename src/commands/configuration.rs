@@ -12,8 +12,7 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), Failure> {
     let subject = settings.file.as_ref().map(|file| plain(file.display()));
     let subject = subject.unwrap_or_else(|| "no file was found; what holds by default".to_owned());
     // What the daemon refuses at start as well: trees in each other's way, models that are not there.
-    let trees: Vec<_> = settings.collections.iter().map(|one| (one.ingest.clone(), one.output.clone())).collect();
-    let refusals = [ingest::check_trees(&trees).err().map(Failure::from), daemon::profiles(settings).err()];
+    let refusals = [ingest::check_trees(&settings.trees()).err().map(Failure::from), daemon::profiles(settings).err()];
     let refusals: Vec<_> = refusals.into_iter().flatten().map(|failure| failure.to_string()).collect();
     if !refusals.is_empty() {
         return Err(Failure::text(Exit::Configuration, format!("{subject} is not sound:\n{}", refusals.join("\n")), None));

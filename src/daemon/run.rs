@@ -63,8 +63,7 @@ enum Feed {
 pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)) -> Result<Ended, Failure> {
     settings.require_collections()?;
     let signals = Signals::install()?;
-    let trees: Vec<_> = settings.collections.iter().map(|one| (one.ingest.clone(), one.output.clone())).collect();
-    ingest::check_trees(&trees)?;
+    ingest::check_trees(&settings.trees())?;
     let lock = StoreLock::acquire(&settings.state, now())?;
     let (catalogue, profiles) = parts::profiles(&settings)?;
     let (shop, device) = parts::workshop(&settings, &catalogue, profiles.values())?;

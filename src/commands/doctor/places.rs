@@ -66,8 +66,7 @@ pub(super) fn rights(settings: &Settings) -> Vec<Check> {
         checks.push(readable(one));
         checks.push(writable(&format!("the output of {}", one.name), &one.output));
     }
-    let trees: Vec<_> = settings.collections.iter().map(|one| (one.ingest.clone(), one.output.clone())).collect();
-    if let Err(error) = ingest::check_trees(&trees) {
+    if let Err(error) = ingest::check_trees(&settings.trees()) {
         let hint = error.hint().map(Into::into);
         checks.push(Check::failed("rights", anyhow::Error::from(error), hint));
     }
