@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{Exit, Failure, moment, plain, print, print_json};
+use super::{Exit, Failure, plain, print, print_json};
 use crate::cli::Form;
 use crate::config::Settings;
 use crate::digest::Digest;
-use crate::job::JobState;
+use crate::job::{JobState, UnixMillis};
 use crate::store::{Counts, DaemonRow, JobDetail, JobFilter, JobRow, RootRow, Store, StoreError, StoreLock};
 
 /// Opens the ledger for reading; `None` when no work was ever begun here.
@@ -141,8 +141,8 @@ fn job_json(job: &JobRow) -> Value {
         "id": job.id, "state": job.state.as_str(), "collection": job.collection,
         "path": job.relative.to_string_lossy(), "source_sha256": job.source, "bytes": job.bytes,
         "recipe_sha256": job.recipe, "claims": job.claim_no, "failures": job.failures,
-        "recorded_at": moment(job.recorded_at.0), "not_before": moment(job.not_before.0),
-        "finished_at": job.finished_at.map(|at| moment(at.0)), "stage": job.stage, "reason": job.reason, "hint": job.hint,
+        "recorded_at": job.recorded_at.to_string(), "not_before": job.not_before.to_string(),
+        "finished_at": job.finished_at.map(|at| at.to_string()), "stage": job.stage, "reason": job.reason, "hint": job.hint,
         "derivative": job.derivative.as_ref().map(|path| path.to_string_lossy()), "derivative_sha256": job.derivative_digest,
     })
 }
@@ -206,7 +206,7 @@ fn detail_json(detail: &JobDetail) -> Value {
         .iter()
         .map(|event| {
             json!({
-                "seq": event.seq, "at": moment(event.at), "claim": event.claim_no, "kind": event.kind, "details": parse(&event.body),
+                "seq": event.seq, "at": UnixMillis(event.at).to_string(), "claim": event.claim_no, "kind": event.kind, "details": parse(&event.body),
             })
         })
         .collect();
@@ -241,7 +241,7 @@ fn detail_text(detail: &JobDetail) -> String {
     for event in &detail.events {
         let claim = event.claim_no.map(|number| format!(" #{number}")).unwrap_or_default();
         let body = if event.body == "{}" { String::new() } else { format!("  {}", plain(&event.body)) };
-        text.push_str(&format!("    {}  {}{claim}{body}\n", moment(event.at), event.kind));
+        text.push_str(&format!("    {}  {}{claim}{body}\n", UnixMillis(event.at), event.kind));
     }
     text
 }
@@ -251,7 +251,7 @@ fn meaning(job: &JobRow) -> String {
     let failures = job.failures;
     match job.state {
         JobState::Pending if failures > 0 => {
-            format!("failed attempts: {failures}; it is tried again not before {}", moment(job.not_before.0))
+            format!("failed attempts: {failures}; it is tried again not before {}", job.not_before)
         }
         JobState::Pending => "it waits for its turn".to_owned(),
         JobState::Running => "it is being worked on, or the program ended over it and has not been started again".to_owned(),

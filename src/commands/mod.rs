@@ -57,12 +57,6 @@ fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     print(&format!("{value:#}\n"))
 }
 
-/// A moment for people and machines: RFC 3339, UTC, whole seconds.
-fn moment(millis: i64) -> String {
-    let time = jiff::Timestamp::from_second(millis.div_euclid(1_000));
-    time.map_or_else(|_| millis.to_string(), |time| time.to_string())
-}
-
 /// Text from outside (file names, error texts) on one line of a terminal: control characters become escapes.
 fn plain(text: impl std::fmt::Display) -> String {
     let escape = |character: char| match character.is_control() {

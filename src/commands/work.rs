@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Exit, Failure, moment, plain, print};
+use super::{Exit, Failure, plain, print};
 use crate::config::Settings;
 use crate::daemon::{self, Ended, Mode};
 use crate::job::JobState;
@@ -48,7 +48,7 @@ fn spinner() -> ProgressBar {
 }
 
 fn line(settled: &Settled) -> String {
-    let again = settled.again.map(|again| format!(", again not before {}", moment(again.0))).unwrap_or_default();
+    let again = settled.again.map(|again| format!(", again not before {again}")).unwrap_or_default();
     let name = plain(settled.relative.display());
     let hint = settled.hint.as_ref().map(|hint| format!(" (hint: {})", plain(hint))).unwrap_or_default();
     match (&settled.derivative, &settled.reason) {

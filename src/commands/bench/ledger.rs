@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::ingest::{FileSignature, StableFile};
 use crate::job::{Recipe, UnixMillis};
+use crate::pipeline::now;
 use crate::store::{Derivative, Ending, Store, StoreLock};
 
 const JOBS: usize = 100_000;
@@ -34,7 +35,7 @@ pub(super) struct LedgerFigures {
 }
 
 pub(super) async fn measure(state: &Path, recipe: &Recipe) -> Result<LedgerFigures, Failure> {
-    let now = UnixMillis(jiff::Timestamp::now().as_millisecond());
+    let now = now();
     let lock = StoreLock::acquire(state, now)?;
     let store = Store::open(state, &lock).await?;
     store.put_in_force(&[(COLLECTION.to_owned(), recipe)], now).await?;

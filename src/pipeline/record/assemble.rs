@@ -30,7 +30,7 @@ pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timing
     Record {
         schema,
         digital_source_type,
-        made_at: moment(facts.made_at),
+        made_at: facts.made_at.to_string(),
         job: facts.scan.job.clone(),
         source: source(facts),
         derivative: derivative(facts, finished),
@@ -47,11 +47,6 @@ pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timing
         absent: BTreeMap::new(),
     }
     .explain_absent(why_absent)
-}
-
-fn moment(at: UnixMillis) -> String {
-    let time = jiff::Timestamp::from_second(at.0.div_euclid(1_000));
-    time.expect("a clock shows a moment of this era").to_string()
 }
 
 fn source(facts: &Facts<'_>) -> SourceRecord {
