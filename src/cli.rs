@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::inference::Precision;
 use crate::job::JobState;
 
 /// Colours scanned black-and-white photographs and records what made every derivative.
@@ -143,8 +144,66 @@ pub enum Audit {
 /// The catalogue.
 #[derive(Debug, Subcommand)]
 pub enum Models {
-    /// Every model with its kind, size, digest and licence
+    /// Every model with its kind, size, digest, licence and source
     List(Form),
+    /// Bring in the authors' weights (.pth, .pt, .safetensors) or a DDColor-shaped .onnx
+    Import(Import),
+    /// Run a network on an array and compare what comes out
+    Check(Check),
+    /// Hash every file of the catalogue again
+    Verify(Form),
+    /// Take a model out of the catalogue and delete its file
+    Remove {
+        /// Catalogue id
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// Which file becomes which model.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file; it is read, never changed
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Its name in configurations and records
+    #[arg(long, value_name = "ID")]
+    pub id: String,
+    /// Licence of the weights, an SPDX expression
+    #[arg(long, value_name = "LICENCE")]
+    pub licence: Option<String>,
+    /// Where the file was published
+    #[arg(long, value_name = "URL")]
+    pub source: Option<String>,
+    /// Form of the answer
+    #[command(flatten)]
+    pub form: Form,
+}
+
+/// What a network is given, and what it should give back.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Catalogue id
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// float32 array [1, 3, H, W]: grey RGB in 0..=1, sides multiples of 32
+    #[arg(long, value_name = "X.npy")]
+    pub input: PathBuf,
+    /// float32 array [1, 2, H, W]: a* and b* in Lab units
+    #[arg(long, value_name = "Y.npy")]
+    pub expect: PathBuf,
+    /// Precision to run in
+    #[arg(long, default_value_t = Precision::Fp32, value_name = "fp32|fp16")]
+    pub precision: Precision,
+    /// Largest difference that passes, Lab units
+    #[arg(long, default_value_t = 1e-3, value_name = "T")]
+    pub tolerance: f32,
+    /// Arrays of inner tensors, named after them (…color_embed.npy): say where the first difference appears
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub trace: Vec<PathBuf>,
+    /// Form of the answer
+    #[command(flatten)]
+    pub form: Form,
 }
 
 /// The configuration.

@@ -17,7 +17,7 @@ use std::io::Write as _;
 
 pub use crate::failure::{Exit, Failure};
 
-use crate::cli::{Audit, Cli, Command, Config, Models};
+use crate::cli::{Audit, Cli, Command, Config};
 use crate::config::Settings;
 
 /// Runs a command to its end.
@@ -34,7 +34,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Retry(which) => decide::retry(&settings()?, which).await,
         Command::Cancel(which) => decide::cancel(&settings()?, which).await,
         Command::Audit(Audit::Show { file, form }) => audit::show(&settings()?, &file, form).await,
-        Command::Models(Models::List(form)) => models::list(&settings()?, form),
+        Command::Models(command) => models::models(&settings()?, command),
         Command::Doctor(form) => doctor::doctor(load().map_err(Failure::from), form).await,
         Command::Config(Config::Check) => configuration::check(&load()?),
         Command::Config(Config::Show(form)) => configuration::show(&load()?, form),

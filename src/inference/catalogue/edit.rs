@@ -1,0 +1,92 @@
+//! Changes the catalogue: an entry comes or goes, everything else in the file, comments included, stays as it was.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use toml_edit::{ArrayOfTables, DocumentMut, Item};
+
+use super::{CATALOGUE, Catalogue, CatalogueError, Entry};
+
+/// A change under way. While it lives, no other process changes the same catalogue: the models directory is locked.
+#[derive(Debug)]
+pub struct CatalogueEdit {
+    directory: PathBuf,
+    /// Holds the lock.
+    lock: File,
+    document: DocumentMut,
+    catalogue: Catalogue,
+}
+
+impl CatalogueEdit {
+    /// Locks the directory, waiting for another change to end, and reads the catalogue.
+    ///
+    /// # Errors
+    /// As [`Catalogue::open`], or the directory cannot be locked.
+    pub fn begin(directory: &Path) -> Result<Self, CatalogueError> {
+        let path = directory.join(CATALOGUE);
+        let unreadable = |source| CatalogueError::Read { path: path.clone(), source };
+        let lock = File::open(directory).map_err(unreadable)?;
+        lock.lock().map_err(unreadable)?;
+        let text = fs::read_to_string(&path).map_err(unreadable)?;
+        let catalogue = Catalogue::parse(directory, &text)?;
+        // What the stricter reader above took is TOML.
+        let document = text.parse::<DocumentMut>().map_err(|error| unreadable(io::Error::other(error)))?;
+        Ok(Self { directory: directory.to_owned(), lock, document, catalogue })
+    }
+
+    /// The catalogue as it was when the change began.
+    pub const fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Adds an entry at the end and writes the catalogue. The file it names must be in place already: an entry never points
+    /// at nothing.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Taken`] when the id is in use, [`CatalogueError::Entry`] when the entry is not sound, or the
+    /// catalogue cannot be written.
+    pub fn add(mut self, entry: &Entry) -> Result<(), CatalogueError> {
+        let path = || self.directory.join(CATALOGUE);
+        if self.catalogue.entries().iter().any(|other| other.id == entry.id) {
+            return Err(CatalogueError::Taken { path: path(), id: entry.id.clone() });
+        }
+        if let Some(fault) = super::fault(entry, false) {
+            return Err(CatalogueError::Entry { path: path(), id: entry.id.clone(), fault });
+        }
+        let table = toml_edit::ser::to_document(entry).expect("an entry is made of strings and numbers").into_table();
+        let models = self.document.entry("model").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+        models.as_array_of_tables_mut().expect("the catalogue was read as tables").push(table);
+        self.write()
+    }
+
+    /// Takes an entry out and writes the catalogue; then nothing names its file any more, and it is the caller's to remove.
+    /// Gives the entry back.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Unknown`] when no entry has the id, or the catalogue cannot be written.
+    pub fn remove(mut self, id: &str) -> Result<Entry, CatalogueError> {
+        let position = self.catalogue.entries().iter().position(|entry| entry.id == id);
+        let unknown = || CatalogueError::Unknown { path: self.directory.join(CATALOGUE), id: id.to_owned() };
+        let position = position.ok_or_else(unknown)?;
+        let entry = self.catalogue.entries()[position].clone();
+        let models = self.document.get_mut("model").and_then(Item::as_array_of_tables_mut);
+        models.expect("the catalogue was read as tables").remove(position);
+        self.write()?;
+        Ok(entry)
+    }
+
+    /// Replaces the catalogue as a whole: a reader sees the old or the new one, also after a power cut.
+    #[expect(clippy::disallowed_methods, reason = "the catalogue is replaced as a whole")]
+    fn write(&self) -> Result<(), CatalogueError> {
+        let path = self.directory.join(CATALOGUE);
+        let temporary = self.directory.join(format!(".{CATALOGUE}.part"));
+        let written = File::create(&temporary).and_then(|mut file| {
+            file.write_all(self.document.to_string().as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)?;
+            self.lock.sync_all()
+        });
+        written.map_err(|source| CatalogueError::Write { path, source })
+    }
+}
