@@ -7,6 +7,8 @@
 mod bad_input;
 /// Commands that only look or decide.
 mod commands;
+/// Printed and typed pages among the photographs.
+mod documents;
 /// Our DDColor graph against the official network's arrays.
 mod golden;
 /// From a folder of scans to derivatives with records.
