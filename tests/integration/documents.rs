@@ -3,7 +3,6 @@
 //! With a scene network of four scores made here, which calls bright pictures pages; the real one is judged in its card.
 
 use std::fs;
-use std::path::Path;
 
 use autochrome::codec::Format;
 use autochrome::digest::Digest;
@@ -11,16 +10,13 @@ use autochrome::imaging::{Channels, Samples, ScanImage, Size};
 
 use crate::workbench::{Workbench, encode, jpeg, text};
 
-/// Writes the bundled models into a directory of the museum's own, but with this scene network.
+/// Gives the museum models of its own: the bundled ones, but with this scene network.
 fn with_scene_network(bench: &Workbench, scene: &[u8]) {
-    let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    let own = bench.path().join("models");
-    fs::create_dir_all(&own).unwrap();
-    for file in ["ddcolor-starter.safetensors", "denoise.onnx"] {
-        std::os::unix::fs::symlink(bundled.join(file), own.join(file)).unwrap();
-    }
+    let own = bench.own_models();
+    // Not through the link: the bundled file stays as it is.
+    fs::remove_file(own.join("scene.onnx")).unwrap();
     fs::write(own.join("scene.onnx"), scene).unwrap();
-    let mut catalogue: toml::Table = fs::read_to_string(bundled.join("models.toml")).unwrap().parse().unwrap();
+    let mut catalogue: toml::Table = fs::read_to_string(own.join("models.toml")).unwrap().parse().unwrap();
     for model in catalogue["model"].as_array_mut().unwrap() {
         if model["id"].as_str() == Some("scene") {
             let table = model.as_table_mut().unwrap();
@@ -29,8 +25,6 @@ fn with_scene_network(bench: &Workbench, scene: &[u8]) {
         }
     }
     fs::write(own.join("models.toml"), catalogue.to_string()).unwrap();
-    let config = fs::read_to_string(bench.config()).unwrap();
-    fs::write(bench.config(), config.replace(&format!("models = {bundled:?}"), "models = \"models\"")).unwrap();
 }
 
 /// A scene network (onnx.proto3, IR version 9, opset 17) whose scores are `slope` × mean grey + `offset`.

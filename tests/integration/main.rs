@@ -5,6 +5,8 @@
 
 /// What happens to files that cannot be coloured.
 mod bad_input;
+/// The catalogue in an operator's hands.
+mod catalogue;
 /// Commands that only look or decide.
 mod commands;
 /// Printed and typed pages among the photographs.
