@@ -202,6 +202,7 @@ impl<'a> Scope<'a> {
                 min_score: self.threshold("routing.min_score"),
                 colour_chroma: self.threshold("routing.colour_chroma"),
                 blank_deviation: self.threshold("routing.blank_deviation"),
+                document_score: self.threshold("routing.document_score"),
             },
             denoise: DenoiseSettings {
                 apply_to: self.word("denoise.apply_to", SCOPES),

@@ -163,6 +163,20 @@ fn a_collections_own_keys_lie_over_the_common_ones_for_it_alone() {
 }
 
 #[test]
+fn pages_are_no_scene_of_a_collection_and_have_no_model() {
+    let fixed = told(load(&format!("{COLLECTION}scene = \"document\"\n")));
+    assert!(fixed.contains("line 5: collection.plates.scene = \"document\": pages are left alone, not coloured"), "{fixed}");
+    for section in ["[scene.document]\nmodel = \"ddcolor-starter\"\n", "scene.document.height = { min = 96, max = 96 }\n"] {
+        let told = told(load(section));
+        assert!(told.contains("scene.document: is not a key: pages are left alone"), "{told}");
+    }
+    let own = told(load(&format!("{COLLECTION}[collection.document]\nmodel = \"x\"\n")));
+    assert!(own.contains("collection.plates.document: is not a key: pages are left alone"), "{own}");
+    let rules = load("[routing]\ndocument_score = 0.9\n").unwrap().settings.profile.rules;
+    assert!((rules.document_score - 0.9).abs() < f32::EPSILON);
+}
+
+#[test]
 fn heights_of_a_collection_are_judged_together_with_what_it_inherits() {
     let told = told(load(&format!("{COLLECTION}[collection.portrait]\nheight = {{ min = 700 }}\n")));
     assert!(told.contains("collection.plates.portrait.height.min = 700"), "{told}");

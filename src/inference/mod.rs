@@ -32,7 +32,7 @@ pub mod runtime;
 mod session;
 mod trial;
 
-pub use catalogue::{Catalogue, CatalogueEdit, CatalogueError, Entry, FileState, FixedSize, ModelKind};
+pub use catalogue::{Catalogue, CatalogueEdit, CatalogueError, Entry, FileState, FixedSize, ModelKind, Removed};
 pub use colorizer::{ColorizeRequest, Coloured};
 pub use device::DeviceReport;
 pub use engine::{Engine, EngineSettings};

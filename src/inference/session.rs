@@ -77,6 +77,12 @@ impl Network {
         self.observed
     }
 
+    /// Size of an output's last dimension, where the model fixes it.
+    pub(super) fn last_dimension(&self, output: &str) -> Option<usize> {
+        let outlet = self.session.outputs().iter().find(|outlet| outlet.name() == output)?;
+        usize::try_from(*outlet.dtype().tensor_shape()?.last()?).ok()
+    }
+
     fn run_session(&mut self, inputs: &[Input<'_>], output: &str) -> Result<Vec<f32>, InferenceError> {
         let failed = |error: ort::Error| InferenceError::from_run(&self.name, &error);
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());

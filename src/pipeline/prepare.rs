@@ -66,6 +66,9 @@ pub(super) fn prepare(
     }
     let look = copy(shop, profile, &scan, &profile.other.extent, watch)?;
     let scores = watch.time("route", || shop.engine.scene_scores(look.grey.clone())).map_err(StageError::inference("route"))?;
+    if let Some(skip) = routing::page(&scores, &profile.rules) {
+        return Ok(Preparation::Skip(skip.to_string()));
+    }
     let route = routing::route(&scores, &profile.rules);
     let rules = &profile.scene(route.scene).extent;
     let copy = if *rules == profile.other.extent { look } else { copy(shop, profile, &scan, rules, watch)? };

@@ -115,7 +115,8 @@ impl Profile {
         match scene {
             Scene::Portrait => &self.portrait,
             Scene::Architecture => &self.architecture,
-            Scene::Other => &self.other,
+            // No picture is routed to `document`: pages are left alone before, or coloured as a scene somebody chose.
+            Scene::Other | Scene::Document => &self.other,
         }
     }
 }

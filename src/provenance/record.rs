@@ -158,6 +158,9 @@ pub struct ScoresRecord {
     pub architecture: f32,
     /// Everything else.
     pub other: f32,
+    /// Typed or printed pages; 0 where the scene network does not know them, and in records made before there was one that does.
+    #[serde(default)]
+    pub document: f32,
 }
 
 /// The route and its reason.

@@ -88,7 +88,12 @@ fn route(facts: &Facts<'_>) -> RouteRecord {
     let scores = &prepared.scores;
     RouteRecord {
         scene: prepared.route.scene.to_string(),
-        scores: ScoresRecord { portrait: scores.portrait, architecture: scores.architecture, other: scores.other },
+        scores: ScoresRecord {
+            portrait: scores.portrait,
+            architecture: scores.architecture,
+            other: scores.other,
+            document: scores.document,
+        },
         reason: prepared.route.reason.clone(),
         scene_override: prepared.route.overridden.then(|| prepared.route.scene.to_string()),
         router: weights(&profile.router),
