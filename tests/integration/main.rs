@@ -13,6 +13,8 @@ mod golden;
 mod happy;
 /// Roots and volumes that go away, fill up and come back.
 mod outages;
+/// What the authors' Python pipeline made, made again.
+mod parity;
 /// kill -9, signals, full volumes: every scan ends exactly once.
 mod recovery;
 /// Keeps the walls of the house.
