@@ -62,8 +62,8 @@ pub enum ExtentRule {
     },
     /// Squashed to a square, as the authors' pipeline does.
     Squashed {
-        /// Side of the square, pixels.
-        side: u32,
+        /// The square.
+        size: Size,
         /// The side that was asked for, pixels.
         wanted: u32,
     },
@@ -81,9 +81,13 @@ impl fmt::Display for ExtentRule {
             Self::BoundedByArea { height, bounded, max_area } => {
                 write!(f, "height {bounded} instead of {height}, to keep the area within {max_area} pixels")
             }
-            Self::Squashed { side, wanted } => {
-                write!(f, "parity: squashed to {side} × {side} without antialiasing, as the authors' pipeline does")?;
-                if side == wanted { Ok(()) } else { write!(f, " (a multiple of 32 within the bounds, instead of {wanted})") }
+            Self::Squashed { size, wanted } => {
+                write!(f, "parity: squashed to {size} without antialiasing, as the authors' pipeline does")?;
+                if size.height == *wanted {
+                    Ok(())
+                } else {
+                    write!(f, " (a multiple of 32 within the bounds, instead of {wanted})")
+                }
             }
         }
     }
@@ -129,7 +133,8 @@ impl ModelExtent {
         let wanted = rules.max_height;
         let bounded = u64::from(wanted).min(rules.max_area.isqrt()) as u32;
         let side = (bounded / MULTIPLE).max(1) * MULTIPLE;
-        Self::of(Size::new(side, side), ExtentRule::Squashed { side, wanted })
+        let size = Size::new(side, side);
+        Self::of(size, ExtentRule::Squashed { size, wanted })
     }
 
     fn of(content: Size, rule: ExtentRule) -> Self {
@@ -250,7 +255,7 @@ mod tests {
         };
         let (width, height, words) = square(512, 1 << 21);
         assert_eq!((width, height), (512, 512));
-        assert_eq!(words, "parity: squashed to 512 × 512 without antialiasing, as the authors' pipeline does");
+        assert_eq!(words, "parity: squashed to 512×512 without antialiasing, as the authors' pipeline does");
         let (width, _, words) = square(680, 1 << 21);
         assert!(width == 672 && words.ends_with("instead of 680)"), "{words}");
         assert_eq!(square(1280, 1 << 20).0, 1024);

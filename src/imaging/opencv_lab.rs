@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn clipping_is_noticed_and_white_is_not_clipped() {
         let lab = OpencvLab::get();
-        assert_eq!(lab.rgb([100.0, 0.0, 0.0]).1, false);
+        assert!(!lab.rgb([100.0, 0.0, 0.0]).1);
         assert_eq!(lab.rgb([0.0, 0.0, 0.0]), ([0.0; 3], false));
         let (clipped, outside) = lab.rgb([50.0, 120.0, -120.0]);
         assert!(outside && clipped.iter().all(|value| (0.0..=1.0).contains(value)), "{clipped:?}");

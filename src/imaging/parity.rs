@@ -108,7 +108,8 @@ fn colour<S: Sample>(scan: &ScanImage, samples: &[S], chroma: &ChromaPlanes) -> 
     let lab = OpencvLab::get();
     let (channels, size, small) = (scan.channels(), scan.size(), chroma.a.size());
     let columns: Vec<usize> = (0..size.width).map(|x| nearest(x, size.width, small.width)).collect();
-    let mut out = Vec::with_capacity(samples.len() / channels.count() * 4);
+    let count = if channels.has_alpha() { 4 } else { 3 };
+    let mut out = Vec::with_capacity(samples.len() / channels.count() * count);
     let mut clipped = 0;
     for (y, row) in samples.chunks_exact(size.width as usize * channels.count()).enumerate() {
         let y = nearest(y as u32, size.height, small.height) as u32;

@@ -134,18 +134,17 @@ impl Comparison {
 
     fn json(&self) -> Value {
         let (ab, precision) = (self.ab(), &self.checked.precision);
-        // JSON has no infinity: a difference to what is no number is null, and `non_finite` says why.
         let mut value = json!({
-            "max_abs": ab.max, "mean_abs": ab.mean, "p999_abs": ab.p999, "non_finite": ab.non_finite,
+            "max_abs": number(ab.max), "mean_abs": ab.mean, "p999_abs": number(ab.p999), "non_finite": ab.non_finite,
             "precision": {
                 "requested": precision.requested.to_string(), "observed": precision.observed.to_string(),
                 "reason": precision.reason,
             },
-            "provider": precision.provider.to_string(), "tolerance": self.tolerance, "agrees": !self.exceeds(&ab),
+            "provider": precision.provider.to_string(), "tolerance": number(self.tolerance), "agrees": !self.exceeds(&ab),
             "model": { "id": self.checked.entry.id, "sha256": self.checked.entry.sha256 },
         });
         if self.is_traced {
-            let line = |(name, difference): &(&str, Difference)| json!({ "tensor": name, "max_abs": difference.max, "mean_abs": difference.mean });
+            let line = |(name, difference): &(&str, Difference)| json!({ "tensor": name, "max_abs": number(difference.max), "mean_abs": difference.mean });
             value["trace"] = self.differences.iter().map(line).collect();
             value["first_difference"] = json!(self.first().map(|first| self.differences[first].0));
         }
@@ -187,9 +186,21 @@ impl Comparison {
     }
 }
 
+/// 0.001 as a person writes it, not the nearest f32 written out. JSON has no infinity: a difference to what is no number is
+/// null, and `non_finite` says why.
+fn number(value: f32) -> Value {
+    json!(value.to_string().parse::<f64>().ok().filter(|value| value.is_finite()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_written_as_people_write_them() {
+        assert_eq!(number(1e-3).to_string(), "0.001");
+        assert_eq!((number(f32::INFINITY), number(f32::NAN)), (Value::Null, Value::Null));
+    }
 
     #[test]
     fn files_are_named_after_tensors() {
