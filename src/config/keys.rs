@@ -95,6 +95,8 @@ pub(super) const KEYS: &[Key] = &[
     key!("extent.enlarge", Some("extent.enlarge"), Flag, Switch(true), "whether scans smaller than the smallest height are enlarged to it for the network"),
     key!("extent.max_megapixels", Some("extent.max_megapixels"), Real { min: 0.25, max: 32.0 }, Number(2.5), "largest area of the network's copy; memory grows with it: about 3.5 GB for DDColor-L in FP16 at 1.2, twice that at 2.5"),
 
+    key!("network.preprocessing", Some("preprocessing"), Word(&["fit", "parity"]), Text("fit"), "fit: aspect kept, antialiased; parity: as the authors' Python pipeline does, squashed to a square of height.max (theirs is 512), for comparison with its results; needs denoise.apply_to = \"off\""),
+
     key!("routing.min_score", Some("routing.min_score"), Real { min: 0.0, max: 1.0 }, Routing(|rules| rules.min_score), "a best score below this sends the picture to `other`"),
     key!("routing.colour_chroma", Some("routing.colour_chroma"), Real { min: 0.0, max: 100.0 }, Routing(|rules| rules.colour_chroma), "chroma (Lab units) beside an even tone, above which a scan counts as already in colour"),
     key!("routing.blank_deviation", Some("routing.blank_deviation"), Real { min: 0.0, max: 50.0 }, Routing(|rules| rules.blank_deviation), "deviation of lightness (L* units) below which a scan counts as blank"),

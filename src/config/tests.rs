@@ -9,6 +9,7 @@ use super::layers::Layers;
 use super::machine::Machine;
 use super::*;
 use crate::codec::Format;
+use crate::imaging::Preprocessing;
 use crate::inference::{Precision, ProviderChoice};
 use crate::ingest::Ready;
 use crate::routing::Scene;
@@ -101,6 +102,21 @@ fn a_smallest_height_above_the_largest_is_told_even_when_one_is_a_default() {
     assert!(one.contains("scene.portrait.height.min = 460 (default)"), "{one}");
     let waits = told(load("[retry]\ncap = \"1s\""));
     assert!(waits.contains("retry.base = \"5s\" (default): must not be longer than retry.cap = \"1s\""), "{waits}");
+}
+
+#[test]
+fn parity_and_denoising_exclude_each_other() {
+    let told = told(load("[network]\npreprocessing = \"parity\"\n"));
+    assert!(told.contains("1 problem") && told.contains("network.preprocessing = \"parity\": "), "{told}");
+    assert!(told.contains("needs denoise.apply_to = \"off\", not \"network\" (default)"), "{told}");
+    let sound = "[network]\npreprocessing = \"parity\"\n[denoise]\napply_to = \"off\"\n";
+    assert_eq!(load(sound).unwrap().settings.profile.preprocessing, Preprocessing::Parity);
+    let one = format!("{COLLECTION}preprocessing = \"parity\"\n[collection.denoise]\napply_to = \"off\"\n");
+    let settings = load(&one).unwrap().settings;
+    assert_eq!(settings.collections[0].profile.preprocessing, Preprocessing::Parity);
+    assert_eq!(settings.profile.preprocessing, Preprocessing::Fit);
+    let own = self::told(load(&format!("{sound}{COLLECTION}[collection.denoise]\napply_to = \"output\"\n")));
+    assert!(own.contains("needs collection.plates.denoise.apply_to = \"off\", not \"output\""), "{own}");
 }
 
 #[test]

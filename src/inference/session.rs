@@ -7,7 +7,7 @@ use ort::value::TensorRef;
 
 use super::error::one_line;
 use super::profile::{Observed, ProfileDirectory, observe};
-use super::{InferenceError, Provider};
+use super::{Array, InferenceError, Provider};
 
 /// What every session of an engine has in common.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub(super) struct Place {
     pub(super) threads: usize,
     /// Bound on a session's own memory on the card, MiB; 0: none.
     pub(super) memory_mib: u64,
+    /// Whether products of FP32 may be rounded to TF32 on the card. Switching it off takes tensor cores from FP16 too.
+    pub(super) tf32: bool,
 }
 
 /// Sizes that change between runs, by the names the network gives them.
@@ -62,14 +64,20 @@ impl Network {
     ///
     /// After the first run the session's profile is read: a session that did not run where it was meant to is an error.
     pub(super) fn run(&mut self, inputs: &[Input<'_>], output: &str, expected: usize) -> Result<Vec<f32>, InferenceError> {
-        let data = self.run_session(inputs, output)?;
-        if let Some(profile) = self.profile.take() {
-            self.observed = Some(self.read_back(&profile)?);
-        }
+        let data = self.run_for(inputs, &[output])?.swap_remove(0).values;
         if data.len() != expected {
             return Err(self.contract(format!("{} values", data.len()), format!("{expected} values")));
         }
         Ok(data)
+    }
+
+    /// As [`Network::run`], for several outputs, in the order of the names.
+    pub(super) fn run_for(&mut self, inputs: &[Input<'_>], names: &[&str]) -> Result<Vec<Array>, InferenceError> {
+        let found = self.run_session(inputs, names)?;
+        if let Some(profile) = self.profile.take() {
+            self.observed = Some(self.read_back(&profile)?);
+        }
+        Ok(found)
     }
 
     /// Where and how the first run took place; `None` before it.
@@ -83,7 +91,7 @@ impl Network {
         usize::try_from(*outlet.dtype().tensor_shape()?.last()?).ok()
     }
 
-    fn run_session(&mut self, inputs: &[Input<'_>], output: &str) -> Result<Vec<f32>, InferenceError> {
+    fn run_session(&mut self, inputs: &[Input<'_>], names: &[&str]) -> Result<Vec<Array>, InferenceError> {
         let failed = |error: ort::Error| InferenceError::from_run(&self.name, &error);
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
         for input in inputs {
@@ -98,18 +106,16 @@ impl Network {
         }
         let outputs = self.session.run_with_options(values, &options);
         let outputs = outputs.map_err(|error| InferenceError::from_run(&self.name, &error))?;
-        let names = || outputs.keys().collect::<Vec<_>>().join(", ");
-        let found = outputs.get(output).ok_or_else(|| InferenceError::Contract {
-            network: self.name.clone(),
-            found: names(),
-            expected: format!("an output {output}"),
-        })?;
-        let (_, data) = found.try_extract_tensor::<f32>().map_err(|error| InferenceError::Contract {
-            network: self.name.clone(),
-            found: one_line(error.message()),
-            expected: format!("floats in {output}"),
-        })?;
-        Ok(data.to_vec())
+        let one = |name: &&str| {
+            let contract = |found, expected| InferenceError::Contract { network: self.name.clone(), found, expected };
+            let all = || outputs.keys().collect::<Vec<_>>().join(", ");
+            let found = outputs.get(name).ok_or_else(|| contract(all(), format!("an output {name}")))?;
+            let tensor = found.try_extract_tensor::<f32>();
+            let (shape, data) = tensor.map_err(|error| contract(one_line(error.message()), format!("floats in {name}")))?;
+            let shape = shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
+            Ok(Array { shape, values: data.to_vec() })
+        };
+        names.iter().map(one).collect()
     }
 
     fn read_back(&mut self, profile: &ProfileDirectory) -> Result<Observed, InferenceError> {
@@ -156,14 +162,15 @@ fn build(place: &Place, name: &str, model: &[u8], sizes: Sizes<'_>, profile: &Pr
     builder.commit_from_memory(model)
 }
 
-/// The CUDA provider. TF32 is left as it comes: switching it off takes tensor cores from FP16 convolutions too.
+/// The CUDA provider.
 fn cuda(place: &Place) -> ep::ExecutionProviderDispatch {
     let mut cuda = ep::CUDA::default()
         .with_device_id(0)
         .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
         .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
         // Sums of an FP16 SkipLayerNormalization are kept in FP32.
-        .with_skip_layer_norm_strict_mode(true);
+        .with_skip_layer_norm_strict_mode(true)
+        .with_tf32(place.tf32);
     if place.memory_mib > 0 {
         cuda = cuda.with_memory_limit(usize::try_from(place.memory_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX));
     }

@@ -17,6 +17,8 @@ mod golden;
 mod happy;
 /// Roots and volumes that go away, fill up and come back.
 mod outages;
+/// What the authors' Python pipeline made, made again.
+mod parity;
 /// How near the colours come to known ones.
 mod quality;
 /// kill -9, signals, full volumes: every scan ends exactly once.
