@@ -1,9 +1,12 @@
 //! One network on one provider: a session that is never shared, and says where its first run took place.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
+use half::vec::HalfFloatVecExt as _;
 use ort::environment::Environment;
 use ort::ep::{self, ArenaExtendStrategy};
 use ort::session::{RunOptions, Session, SessionInputValue};
-use ort::value::TensorRef;
+use ort::value::{DynValue, Tensor, TensorElementType, TensorRef, ValueType};
 
 use super::error::one_line;
 use super::profile::{Observed, ProfileDirectory, observe};
@@ -29,7 +32,7 @@ pub(super) enum Sizes<'a> {
     Free,
 }
 
-/// A named input: shape and values, row-major.
+/// A named input: shape and values, row-major. A network that wants FP16 gets them rounded.
 pub(super) struct Input<'a> {
     pub(super) name: &'a str,
     pub(super) shape: &'a [usize],
@@ -62,14 +65,34 @@ impl Network {
     ///
     /// After the first run the session's profile is read: a session that did not run where it was meant to is an error.
     pub(super) fn run(&mut self, inputs: &[Input<'_>], output: &str, expected: usize) -> Result<Vec<f32>, InferenceError> {
-        let data = self.run_session(inputs, output)?;
-        if let Some(profile) = self.profile.take() {
-            self.observed = Some(self.read_back(&profile)?);
-        }
+        let (_, data) = self.run_and_read_back(inputs, output)?;
         if data.len() != expected {
             return Err(self.contract(format!("{} values", data.len()), format!("{expected} values")));
         }
         Ok(data)
+    }
+
+    /// As [`Network::run`], for a network that somebody else made: the output must have this shape, not only its number of
+    /// values.
+    pub(super) fn run_shaped(
+        &mut self,
+        inputs: &[Input<'_>],
+        output: &str,
+        expected: &[usize],
+    ) -> Result<Vec<f32>, InferenceError> {
+        let (shape, data) = self.run_and_read_back(inputs, output)?;
+        if shape != expected {
+            return Err(self.contract(format!("{output} of shape {shape:?}"), format!("{expected:?}")));
+        }
+        Ok(data)
+    }
+
+    fn run_and_read_back(&mut self, inputs: &[Input<'_>], output: &str) -> Result<(Vec<usize>, Vec<f32>), InferenceError> {
+        let found = self.run_session(inputs, output)?;
+        if let Some(profile) = self.profile.take() {
+            self.observed = Some(self.read_back(&profile)?);
+        }
+        Ok(found)
     }
 
     /// Where and how the first run took place; `None` before it.
@@ -77,12 +100,11 @@ impl Network {
         self.observed
     }
 
-    fn run_session(&mut self, inputs: &[Input<'_>], output: &str) -> Result<Vec<f32>, InferenceError> {
+    fn run_session(&mut self, inputs: &[Input<'_>], output: &str) -> Result<(Vec<usize>, Vec<f32>), InferenceError> {
         let failed = |error: ort::Error| InferenceError::from_run(&self.name, &error);
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
         for input in inputs {
-            let tensor = TensorRef::from_array_view((input.shape.to_vec(), input.data)).map_err(failed)?;
-            values.push((input.name, tensor.into()));
+            values.push((input.name, value(input, self.wants_f16(input.name)).map_err(failed)?));
         }
         let mut options = RunOptions::new().map_err(failed)?;
         if self.provider == Provider::Cpu {
@@ -98,12 +120,16 @@ impl Network {
             found: names(),
             expected: format!("an output {output}"),
         })?;
-        let (_, data) = found.try_extract_tensor::<f32>().map_err(|error| InferenceError::Contract {
+        floats(found).map_err(|error| InferenceError::Contract {
             network: self.name.clone(),
             found: one_line(error.message()),
             expected: format!("floats in {output}"),
-        })?;
-        Ok(data.to_vec())
+        })
+    }
+
+    fn wants_f16(&self, name: &str) -> bool {
+        let declared = self.session.inputs().iter().find(|input| input.name() == name);
+        declared.is_some_and(|input| matches!(input.dtype(), ValueType::Tensor { ty: TensorElementType::Float16, .. }))
     }
 
     fn read_back(&mut self, profile: &ProfileDirectory) -> Result<Observed, InferenceError> {
@@ -123,6 +149,29 @@ impl Network {
     fn contract(&self, found: String, expected: String) -> InferenceError {
         InferenceError::Contract { network: self.name.clone(), found, expected }
     }
+}
+
+/// What the session is given: the values where they lie, or rounded to FP16.
+fn value<'v>(input: &Input<'v>, rounded: bool) -> Result<SessionInputValue<'v>, ort::Error> {
+    let shape = input.shape.to_vec();
+    if rounded {
+        return Ok(Tensor::from_array((shape, Vec::<f16>::from_f32_slice(input.data)))?.into());
+    }
+    Ok(TensorRef::from_array_view((shape, input.data))?.into())
+}
+
+/// Shape and values of an output of f32 or f16.
+fn floats(output: &DynValue) -> Result<(Vec<usize>, Vec<f32>), ort::Error> {
+    let is_f16 = matches!(output.dtype(), ValueType::Tensor { ty: TensorElementType::Float16, .. });
+    let (shape, data) = if is_f16 {
+        let (shape, data) = output.try_extract_tensor::<f16>()?;
+        (shape, data.to_f32_vec())
+    } else {
+        let (shape, data) = output.try_extract_tensor::<f32>()?;
+        (shape, data.to_vec())
+    };
+    // Lengths of a value that exists are not negative.
+    Ok((shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect(), data))
 }
 
 fn unclear(network: &str, error: impl std::fmt::Display) -> InferenceError {

@@ -2,7 +2,7 @@
 
 use super::{ApplyTo, Profile, StageError, Stopwatch, Workshop};
 use crate::codec::{self, DecodedScan};
-use crate::imaging::{self, ExtentRules, ModelExtent, Plane, Size};
+use crate::imaging::{self, ModelExtent, Plane, Size, Sizing};
 use crate::inference::{Engine, InferenceError};
 use crate::routing::{self, Route, SceneScores};
 
@@ -67,8 +67,8 @@ pub(super) fn prepare(
     let look = copy(shop, profile, &scan, &profile.other.extent, watch)?;
     let scores = watch.time("route", || shop.engine.scene_scores(look.grey.clone())).map_err(StageError::inference("route"))?;
     let route = routing::route(&scores, &profile.rules);
-    let rules = &profile.scene(route.scene).extent;
-    let copy = if *rules == profile.other.extent { look } else { copy(shop, profile, &scan, rules, watch)? };
+    let sizing = &profile.scene(route.scene).extent;
+    let copy = if *sizing == profile.other.extent { look } else { copy(shop, profile, &scan, sizing, watch)? };
     let input = watch.time("pad", || imaging::network_input(&copy.grey, &copy.extent));
     let (lightness, lightness_sigma) = match profile.denoise.apply_to {
         ApplyTo::Output => {
@@ -92,10 +92,10 @@ fn copy(
     shop: &Workshop,
     profile: &Profile,
     scan: &DecodedScan,
-    rules: &ExtentRules,
+    sizing: &Sizing,
     watch: &mut Stopwatch,
 ) -> Result<Copy, StageError> {
-    let extent = ModelExtent::clamp(scan.image.size(), rules);
+    let extent = sizing.extent(scan.image.size());
     let grey = watch.time("resize", || imaging::grey_copy(&scan.image, extent.content()));
     let sigma = watch.time("noise", || imaging::estimate_noise(&grey));
     let wanted = profile.denoise.apply_to != ApplyTo::Off && sigma > profile.denoise.threshold;
@@ -198,7 +198,7 @@ mod tests {
         let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
         let catalogue = Catalogue::open(&models).unwrap();
         let denoiser = catalogue.only(ModelKind::Denoise).unwrap().clone();
-        let settings = EngineSettings { provider: ProviderChoice::Cpu, memory_mib: 0, threads: 1, sessions: 1 };
+        let settings = EngineSettings { provider: ProviderChoice::Cpu, memory_mib: 0, model_memory_mib: 1, threads: 1, sessions: 1 };
         let engine = Engine::start(&settings, &catalogue, &[denoiser]).unwrap();
         let mut random = fastrand::Rng::with_seed(6);
         let size = Size::new(TILE + 120, 96);

@@ -41,7 +41,7 @@ fn process(profile: &Profile, source: &Source) -> Result<(), Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error, None);
     let scan = codec::decode(&source.bytes, &profile.limits).map_err(|error| failed(error.into()))?;
     let features = imaging::features(&scan.image);
-    let extent = ModelExtent::clamp(scan.image.size(), &profile.other.extent);
+    let extent = profile.other.extent.extent(scan.image.size());
     let grey = imaging::grey_copy(&scan.image, extent.content());
     let sigma = imaging::estimate_noise(&grey);
     let input = imaging::network_input(&grey, &extent);
