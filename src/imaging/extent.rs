@@ -287,9 +287,7 @@ mod tests {
 
     #[test]
     fn a_network_of_one_size_gets_that_size_whatever_the_scene_says() {
-        let fixed = |width, height| {
-            Sizing::Fixed { size: Size::new(96, 64), unused: rules() }.extent(Size::new(width, height))
-        };
+        let fixed = |width, height| Sizing::Fixed { size: Size::new(96, 64), unused: rules() }.extent(Size::new(width, height));
         for (scan, content) in [
             ((960, 640), Size::new(96, 64)),
             ((100, 100), Size::new(64, 64)),
@@ -301,10 +299,7 @@ mod tests {
             let extent = fixed(scan.0, scan.1);
             assert_eq!((extent.size(), extent.content()), (Size::new(96, 64), content), "{scan:?}");
         }
-        assert_eq!(
-            fixed(960, 640).rule().to_string(),
-            "fixed 96×64 by the model; height 460 to 680 of the scene does not apply"
-        );
+        assert_eq!(fixed(960, 640).rule().to_string(), "fixed 96×64 by the model; height 460 to 680 of the scene does not apply");
         let one = Sizing::Fixed { size: Size::new(32, 32), unused: ExtentRules { min_height: 680, ..rules() } };
         let words = one.extent(Size::new(5, 5)).rule().to_string();
         assert_eq!(words, "fixed 32×32 by the model; height 680 of the scene does not apply");

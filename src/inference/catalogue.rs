@@ -127,7 +127,8 @@ impl Catalogue {
     pub fn check(&self, entry: &Entry) -> Result<(), CatalogueError> {
         let (path, file) = self.open_file(entry)?;
         let hashed = Digest::of_reader(file.take(entry.bytes.saturating_add(1)));
-        let (found, length) = hashed.map_err(|source| CatalogueError::File { id: entry.id.clone(), path: path.clone(), source })?;
+        let (found, length) =
+            hashed.map_err(|source| CatalogueError::File { id: entry.id.clone(), path: path.clone(), source })?;
         matches_pin(entry, path, found, length)
     }
 

@@ -101,7 +101,14 @@ impl Colorizer {
     ///
     /// A session whose run failed is not used again. When the device had no room, everything goes, and one fresh try is made:
     /// the runtime never returns what a session has taken (onnxruntime issue 11740).
-    fn run(&mut self, place: &Place, entry: &Entry, rgb: &[f32], size: Size, precision: Precision) -> Result<Ran, InferenceError> {
+    fn run(
+        &mut self,
+        place: &Place,
+        entry: &Entry,
+        rgb: &[f32],
+        size: Size,
+        precision: Precision,
+    ) -> Result<Ran, InferenceError> {
         match self.try_run(place, entry, rgb, size, precision) {
             Err(error @ InferenceError::OutOfMemory { .. }) => {
                 tracing::warn!(error = %error, "The device is full: what is loaded goes, and one fresh try is made");
@@ -135,7 +142,14 @@ impl Colorizer {
     }
 
     /// Makes a session. Its model stays on the shelf for the next one where both have room.
-    fn open(&mut self, place: &Place, entry: &Entry, key: &Key, size: Size, precision: Precision) -> Result<Session, InferenceError> {
+    fn open(
+        &mut self,
+        place: &Place,
+        entry: &Entry,
+        key: &Key,
+        size: Size,
+        precision: Precision,
+    ) -> Result<Session, InferenceError> {
         let model_key = Key::Model(entry.id.clone());
         let model = match self.shelf.take(&model_key) {
             Some(Loaded::Model(model)) => model,
@@ -192,12 +206,7 @@ fn refuse(model: &str, stored: Option<Precision>, refused: Refused<InferenceErro
 }
 
 /// `stored`: what most of a file of others is stored in; its precision cannot be chosen.
-fn coloured(
-    requested: Precision,
-    unmet: Option<&str>,
-    stored: Option<Precision>,
-    accepted: Accepted<Observed>,
-) -> Coloured {
+fn coloured(requested: Precision, unmet: Option<&str>, stored: Option<Precision>, accepted: Accepted<Observed>) -> Coloured {
     let Accepted { chroma, numerics, observed: seen, fallback } = accepted;
     let observed = seen.precision();
     let reason = (observed != requested).then(|| match (&fallback, stored, unmet) {
@@ -214,17 +223,11 @@ fn coloured(
         (Precision::Fp16, Some(_)) if wide == 0 => Vec::new(),
         (Precision::Fp16, Some(_)) => vec![format!("{wide} of {} heavy operators", seen.heavy)],
     };
-    let precision = PrecisionFacts {
-        requested,
-        observed,
-        reason,
-        fp32_islands: islands,
-        fallback,
-        provider: seen.provider,
-    };
+    let precision = PrecisionFacts { requested, observed, reason, fp32_islands: islands, fallback, provider: seen.provider };
     Coloured { chroma, numerics, precision }
 }
 
 #[cfg(test)]
 #[path = "colorizer_tests.rs"]
+#[expect(clippy::disallowed_methods, reason = "tests make and change their own files")]
 mod tests;

@@ -7,10 +7,14 @@
 mod bad_input;
 /// Commands that only look or decide.
 mod commands;
+/// ONNX files of others as colour networks.
+mod foreign;
 /// Our DDColor graph against the official network's arrays.
 mod golden;
 /// From a folder of scans to derivatives with records.
 mod happy;
+/// Small ONNX files of DDColor's shape.
+mod onnx;
 /// Roots and volumes that go away, fill up and come back.
 mod outages;
 /// kill -9, signals, full volumes: every scan ends exactly once.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Source, rounded, timed};
 use crate::codec;
 use crate::failure::{Exit, Failure};
-use crate::imaging::{self, ChromaPlanes, Lightness, ModelExtent, Plane};
+use crate::imaging::{self, ChromaPlanes, Lightness, Plane};
 use crate::pipeline::Profile;
 
 /// Times each picture is worked on: enough that two workers end at nearly the same moment.

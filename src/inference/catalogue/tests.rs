@@ -64,7 +64,9 @@ fn a_file_outside_the_directory_is_refused() {
 
 #[test]
 fn a_fixed_size_that_no_network_can_have_is_refused() {
-    for (size, sound) in [("{ width = 96, height = 64 }", true), ("{ width = 100, height = 64 }", false), ("{ width = 0, height = 64 }", false)] {
+    for (size, sound) in
+        [("{ width = 96, height = 64 }", true), ("{ width = 100, height = 64 }", false), ("{ width = 0, height = 64 }", false)]
+    {
         let dir = directory(&(entry("a", "colour", "a.onnx", b"x") + &format!("size = {size}\n")), &[]);
         assert_eq!(Catalogue::open(dir.path()).is_ok(), sound, "{size}");
     }

@@ -39,7 +39,9 @@ impl ForeignError {
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Format { .. } => Some("fetch the file again: it is cut short, damaged or not ONNX"),
-            Self::Shape { .. } => Some("it must take one picture [1, 3, height, width] in 0..=1 and give [1, 2, height, width] in Lab units"),
+            Self::Shape { .. } => {
+                Some("it must take one picture [1, 3, height, width] in 0..=1 and give [1, 2, height, width] in Lab units")
+            }
             Self::External { .. } => Some("save the model again with its weights inside (onnx.save without external data)"),
         }
     }

@@ -98,7 +98,12 @@ mod tests {
         assert!(is_whole(message));
         // Cut between two fields it is a shorter message.
         assert!((1..message.len()).all(|end| is_whole(&message[..end]) == (end == 3)));
-        for wrong in [&b"\x0b\x0c"[..], b"\x00\x01", b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"] {
+        for wrong in [
+            &b"\x0b\x0c"[..],
+            b"\x00\x01",
+            b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+            b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80",
+        ] {
             assert!(!is_whole(wrong), "{wrong:?}");
         }
     }
