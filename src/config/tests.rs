@@ -54,13 +54,10 @@ fn an_empty_file_gives_the_defaults() {
 
 #[test]
 fn colour_networks_get_three_quarters_of_what_the_workers_leave() {
-    let memory = |extra: &str, machine: &Machine| {
-        let settings = build(layers_of(extra), machine).unwrap().settings;
-        settings.engine.model_memory_mib
-    };
-    assert_eq!(memory("", &machine()), 6_144);
-    assert_eq!(memory("[workers]\nmemory_mib = 12384\n", &machine()), 3_000);
-    assert_eq!(memory("[workers]\nmemory_mib = 99999\n", &machine()), 1, "nothing is left: one network at a time");
+    let memory = |text: &str| load(text).unwrap().settings.engine.model_memory_mib;
+    assert_eq!(memory(""), 6_144);
+    assert_eq!(memory("[workers]\nmemory_mib = 12384\n"), 3_000);
+    assert_eq!(memory("[workers]\nmemory_mib = 99999\n"), 1, "nothing is left: one network at a time");
 }
 
 #[test]
