@@ -239,6 +239,8 @@ impl<'a> Scope<'a> {
         EngineSettings {
             provider: self.word("device.provider", PROVIDERS),
             memory_mib: self.integer("device.memory_mib"),
+            // Three quarters of what the workers leave: the rest is for the system, its file cache and the small networks.
+            model_memory_mib: (machine.memory_mib.saturating_sub(self.workers(machine).memory_mib) / 4 * 3).max(1),
             threads: if threads == 0 { machine.cores } else { threads },
             sessions: self.count("device.sessions"),
         }

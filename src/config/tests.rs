@@ -54,6 +54,14 @@ fn an_empty_file_gives_the_defaults() {
 }
 
 #[test]
+fn colour_networks_get_three_quarters_of_what_the_workers_leave() {
+    let memory = |text: &str| load(text).unwrap().settings.engine.model_memory_mib;
+    assert_eq!(memory(""), 6_144);
+    assert_eq!(memory("[workers]\nmemory_mib = 12384\n"), 3_000);
+    assert_eq!(memory("[workers]\nmemory_mib = 99999\n"), 1, "nothing is left: one network at a time");
+}
+
+#[test]
 fn fewer_workers_start_where_memory_is_short() {
     let small = Machine { memory_mib: 3_000, ..machine() };
     let layers = || Layers::of_text("", Path::new("/museum/autochrome.toml"));

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{CollectionSettings, DenoiseScope, OutputChoice, ProfileSettings, SceneSettings, Settings};
 use crate::failure::Failure;
-use crate::inference::{Catalogue, CatalogueError, Engine, Entry, ModelKind};
+use crate::imaging::{ExtentRules, Size, Sizing};
+use crate::inference::{Catalogue, CatalogueError, Engine, Entry, FixedSize, ModelKind};
 use crate::ingest::RootSettings;
 use crate::job::{PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
 use crate::pipeline::{ApplyTo, DenoiseProfile, ModelFacts, OutputFormat, Profile, SceneProfile, Workshop};
@@ -92,8 +93,8 @@ fn profile(
     output: &Path,
 ) -> Result<Profile, CatalogueError> {
     let scene = |scene: &SceneSettings| -> Result<SceneProfile, CatalogueError> {
-        let model = weights(catalogue.find(&scene.model, ModelKind::Colour)?);
-        Ok(SceneProfile { model, extent: scene.extent })
+        let entry = catalogue.find(&scene.model, ModelKind::Colour)?;
+        Ok(SceneProfile { model: weights(entry), extent: sizing(entry, scene) })
     };
     let (portrait, architecture, other) = (scene(&settings.portrait)?, scene(&settings.architecture)?, scene(&settings.other)?);
     let router = weights(catalogue.only(ModelKind::Scene)?);
@@ -101,9 +102,9 @@ fn profile(
     let recipe = Recipe::new(RecipeFacts {
         pipeline: PIPELINE_VERSION,
         precision: settings.precision.to_string(),
-        portrait: scene_recipe(&portrait),
-        architecture: scene_recipe(&architecture),
-        other: scene_recipe(&other),
+        portrait: scene_recipe(&portrait, &settings.portrait),
+        architecture: scene_recipe(&architecture, &settings.architecture),
+        other: scene_recipe(&other, &settings.other),
         // One switch and one bound for all scenes.
         enlarge: settings.other.extent.enlarge,
         max_area: settings.other.extent.max_area,
@@ -160,8 +161,18 @@ fn denoise(catalogue: &Catalogue, settings: &ProfileSettings) -> Result<DenoiseP
     Ok(DenoiseProfile { apply_to, threshold: settings.denoise.threshold, model })
 }
 
-fn scene_recipe(scene: &SceneProfile) -> SceneRecipe {
-    SceneRecipe { model: scene.model.clone(), min_height: scene.extent.min_height, max_height: scene.extent.max_height }
+/// A size that the network fixes follows from its digest, so the recipe has it already.
+fn scene_recipe(scene: &SceneProfile, settings: &SceneSettings) -> SceneRecipe {
+    let ExtentRules { min_height, max_height, .. } = settings.extent;
+    SceneRecipe { model: scene.model.clone(), min_height, max_height }
+}
+
+/// The scene's bounds, or the one size that the network takes.
+fn sizing(entry: &Entry, scene: &SceneSettings) -> Sizing {
+    match entry.size {
+        None => Sizing::Bounded(scene.extent),
+        Some(FixedSize { width, height }) => Sizing::Fixed { size: Size::new(width, height), unused: scene.extent },
+    }
 }
 
 fn weights(entry: &Entry) -> WeightsRef {

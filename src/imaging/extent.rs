@@ -22,6 +22,41 @@ pub struct ExtentRules {
     pub max_area: u64,
 }
 
+/// What decides the size of the network's copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sizing {
+    /// The scene's bounds.
+    Bounded(ExtentRules),
+    /// The network takes one size only.
+    Fixed {
+        /// That size; both sides are multiples of 32.
+        size: Size,
+        /// The scene's bounds, which do not apply: the record says so.
+        unused: ExtentRules,
+    },
+}
+
+impl Sizing {
+    /// The extent of a scan's copy.
+    pub fn extent(&self, scan: Size) -> ModelExtent {
+        match self {
+            Self::Bounded(rules) => ModelExtent::clamp(scan, rules),
+            Self::Fixed { size, unused } => ModelExtent::fit(scan, *size, unused),
+        }
+    }
+
+    /// The extent that [`super::parity_input`] fills, whatever the scan's shape: a square by the scene's bounds
+    /// ([`ModelExtent::squashed`]), or the network's one size.
+    pub fn squashed(&self) -> ModelExtent {
+        match self {
+            Self::Bounded(rules) => ModelExtent::squashed(rules),
+            Self::Fixed { size, unused } => {
+                ModelExtent::of(*size, ExtentRule::Squashed { size: *size, wanted: unused.max_height })
+            }
+        }
+    }
+}
+
 /// Which rule decided the size; `Display` says it in words for a registrar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExtentRule {
@@ -67,6 +102,15 @@ pub enum ExtentRule {
         /// The side that was asked for, pixels.
         wanted: u32,
     },
+    /// The network takes this size and no other.
+    Fixed {
+        /// The size.
+        size: Size,
+        /// Smallest height of the scene, pixels.
+        minimum: u32,
+        /// Largest height of the scene, pixels.
+        maximum: u32,
+    },
 }
 
 impl fmt::Display for ExtentRule {
@@ -86,14 +130,20 @@ impl fmt::Display for ExtentRule {
                 if size.height == *wanted {
                     Ok(())
                 } else {
-                    write!(f, " (a multiple of 32 within the bounds, instead of {wanted})")
+                    write!(f, " (what the network and the bounds allow, instead of {wanted})")
                 }
+            }
+            Self::Fixed { size, minimum, maximum } if minimum == maximum => {
+                write!(f, "fixed {size} by the model; height {minimum} of the scene does not apply")
+            }
+            Self::Fixed { size, minimum, maximum } => {
+                write!(f, "fixed {size} by the model; height {minimum} to {maximum} of the scene does not apply")
             }
         }
     }
 }
 
-/// Size of the network's copy: can only be built by clamping, so nobody checks it again.
+/// Size of the network's copy: can only be built by clamping and fitting, so nobody checks it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelExtent {
     size: Size,
@@ -135,6 +185,20 @@ impl ModelExtent {
         let side = (bounded / MULTIPLE).max(1) * MULTIPLE;
         let size = Size::new(side, side);
         Self::of(size, ExtentRule::Squashed { size, wanted })
+    }
+
+    /// Fits a scan into the one size that a network takes, aspect kept, enlarged or reduced until one side touches.
+    ///
+    /// # Panics
+    /// When a side of `size` is no multiple of 32: a catalogue with such an entry is not opened.
+    pub fn fit(scan: Size, size: Size, unused: &ExtentRules) -> Self {
+        let is_extent = |side: u32| side > 0 && side.is_multiple_of(MULTIPLE);
+        assert!(is_extent(size.width) && is_extent(size.height), "{size} is not an extent");
+        let scan = Size::new(scan.width.max(1), scan.height.max(1));
+        let touches_sides = u64::from(scan.width) * u64::from(size.height) >= u64::from(scan.height) * u64::from(size.width);
+        let content = if touches_sides { at_width(scan, size.width) } else { at_height(scan, size.height) };
+        let rule = ExtentRule::Fixed { size, minimum: unused.min_height, maximum: unused.max_height };
+        Self { size, content, rule }
     }
 
     fn of(content: Size, rule: ExtentRule) -> Self {
@@ -273,6 +337,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_network_of_one_size_gets_that_size_whatever_the_scene_says() {
+        let fixed = |width, height| Sizing::Fixed { size: Size::new(96, 64), unused: rules() }.extent(Size::new(width, height));
+        for (scan, content) in [
+            ((960, 640), Size::new(96, 64)),
+            ((100, 100), Size::new(64, 64)),
+            ((4000, 500), Size::new(96, 12)),
+            ((30, 20), Size::new(96, 64)),
+            ((1, 5000), Size::new(1, 64)),
+            ((u32::MAX, 1), Size::new(96, 1)),
+        ] {
+            let extent = fixed(scan.0, scan.1);
+            assert_eq!((extent.size(), extent.content()), (Size::new(96, 64), content), "{scan:?}");
+        }
+        assert_eq!(fixed(960, 640).rule().to_string(), "fixed 96×64 by the model; height 460 to 680 of the scene does not apply");
+        let one = Sizing::Fixed { size: Size::new(32, 32), unused: ExtentRules { min_height: 680, ..rules() } };
+        let words = one.extent(Size::new(5, 5)).rule().to_string();
+        assert_eq!(words, "fixed 32×32 by the model; height 680 of the scene does not apply");
+    }
+
     fn any_rules() -> impl Strategy<Value = ExtentRules> {
         (1_u32..2000, 0_u32..2000, any::<bool>(), 1024_u64..8_000_000).prop_map(|(min_height, more, enlarge, max_area)| {
             ExtentRules { min_height, max_height: min_height + more, enlarge, max_area }
@@ -305,6 +389,16 @@ mod tests {
                 near(content.width, wanted_width) || near(content.height, wanted_height),
                 "{width}×{height} became {content}"
             );
+        }
+
+        #[test]
+        fn a_fitted_picture_stays_inside_and_touches_a_side(
+            width in 1_u32..60_000, height in 1_u32..60_000, columns in 1_u32..40, rows in 1_u32..40,
+        ) {
+            let size = Size::new(32 * columns, 32 * rows);
+            let content = ModelExtent::fit(Size::new(width, height), size, &rules()).content();
+            prop_assert!(content.width >= 1 && content.width <= size.width && content.height >= 1 && content.height <= size.height);
+            prop_assert!(content.width == size.width || content.height == size.height);
         }
 
         #[test]

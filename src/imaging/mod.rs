@@ -18,7 +18,7 @@ mod resample;
 mod rows;
 mod tensor;
 
-pub use extent::{ExtentRule, ExtentRules, ModelExtent};
+pub use extent::{ExtentRule, ExtentRules, ModelExtent, Sizing};
 pub use features::{Features, features};
 pub use image::{Channels, ChromaPlanes, Plane, Samples, ScanImage, Size};
 pub use noise::estimate_noise;

@@ -123,28 +123,35 @@ impl Catalogue {
         self.directory.join(&entry.file)
     }
 
+    /// Hashes a model's file without keeping it in memory, and refuses bytes that do not match the pin.
+    pub fn check(&self, entry: &Entry) -> Result<(), CatalogueError> {
+        let (path, file) = self.open_file(entry)?;
+        let hashed = Digest::of_reader(file.take(entry.bytes.saturating_add(1)));
+        let (found, length) =
+            hashed.map_err(|source| CatalogueError::File { id: entry.id.clone(), path: path.clone(), source })?;
+        matches_pin(entry, path, found, length)
+    }
+
     /// Reads a model's file once, and refuses bytes that do not match the pin: what is used is what was hashed.
     pub fn read(&self, entry: &Entry) -> Result<Vec<u8>, CatalogueError> {
-        let path = self.path(entry);
-        let id = || entry.id.clone();
-        let unreadable = |source| CatalogueError::File { id: id(), path: path.clone(), source };
-        let file = File::open(&path).map_err(unreadable)?;
-        // The length is asked first, so that a wrong file of any size is refused without reading it.
-        let found = file.metadata().map_err(unreadable)?.len();
-        let length = |found| CatalogueError::Length { id: id(), path: path.clone(), found, expected: entry.bytes };
-        if found != entry.bytes {
-            return Err(length(found));
-        }
-        let mut bytes = Vec::new();
-        file.take(entry.bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
-        let found = Digest::of(&bytes);
-        if bytes.len() as u64 != entry.bytes {
-            return Err(length(bytes.len() as u64));
-        }
-        if found != entry.sha256 {
-            return Err(CatalogueError::Mismatch { id: id(), path, found, expected: entry.sha256 });
-        }
+        let (path, file) = self.open_file(entry)?;
+        // One allocation of the right size: growing would hold a large file twice.
+        let mut bytes = Vec::with_capacity(usize::try_from(entry.bytes).unwrap_or(0).saturating_add(1));
+        let read = file.take(entry.bytes.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|source| CatalogueError::File { id: entry.id.clone(), path: path.clone(), source })?;
+        matches_pin(entry, path, Digest::of(&bytes), bytes.len() as u64)?;
         Ok(bytes)
+    }
+
+    /// Opens a model's file. Its length is asked first, so that a wrong file of any size is refused without reading it.
+    fn open_file(&self, entry: &Entry) -> Result<(PathBuf, File), CatalogueError> {
+        let path = self.path(entry);
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let (found, file) = opened.map_err(|source| CatalogueError::File { id: entry.id.clone(), path: path.clone(), source })?;
+        if found != entry.bytes {
+            return Err(CatalogueError::Length { id: entry.id.clone(), path, found, expected: entry.bytes });
+        }
+        Ok((path, file))
     }
 
     /// Hashes the file.
@@ -157,6 +164,17 @@ impl Catalogue {
             Err(error) => FileState::Unreadable(error.to_string()),
         }
     }
+}
+
+fn matches_pin(entry: &Entry, path: PathBuf, found: Digest, length: u64) -> Result<(), CatalogueError> {
+    let id = entry.id.clone();
+    if length != entry.bytes {
+        return Err(CatalogueError::Length { id, path, found: length, expected: entry.bytes });
+    }
+    if found != entry.sha256 {
+        return Err(CatalogueError::Mismatch { id, path, found, expected: entry.sha256 });
+    }
+    Ok(())
 }
 
 fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> CatalogueError {

@@ -4,7 +4,8 @@
 //! FP32 check forbids TF32, which alone makes a difference of 0.002.
 
 use super::colorizer::{attainable, facts};
-use super::ddcolor::{Outputs, TRACED, Weights};
+use super::colour_model::Model;
+use super::ddcolor::{Outputs, TRACED};
 use super::session::{Input, Network, Place, Sizes};
 use super::{Array, Catalogue, EngineSettings, Entry, InferenceError, ModelKind, Precision, PrecisionFacts, device, runtime};
 use crate::imaging::Size;
@@ -18,7 +19,7 @@ pub struct CheckRequest<'a> {
     pub rgb: &'a Array,
     /// Precision asked for.
     pub precision: Precision,
-    /// Whether the tensors inside are wanted as well.
+    /// Whether the tensors inside are wanted as well: of our own graph, a file of others gives `ab` alone.
     pub outputs: Outputs,
 }
 
@@ -39,27 +40,34 @@ pub struct Checked {
 /// The model is not in the catalogue or not what is pinned, the runtime or the device cannot be used, or the run fails.
 pub fn check(settings: &EngineSettings, catalogue: &Catalogue, request: &CheckRequest<'_>) -> Result<Checked, InferenceError> {
     let entry = catalogue.find(request.model, ModelKind::Colour)?.clone();
-    let bytes = catalogue.read(&entry)?;
-    let weights = Weights::read(&bytes);
-    let weights = weights.map_err(|source| InferenceError::Checkpoint { model: entry.id.clone(), source })?;
-    drop(bytes);
+    let model = Model::read(catalogue, &entry)?;
     let loaded = runtime::load(&runtime::locate_for(settings.provider)?)?;
     let (place, _) = device::choose(&loaded, settings)?;
     let (precision, unmet) = attainable(request.precision, place.provider);
     let place = Place { tf32: precision == Precision::Fp16, ..place };
     let shape = &request.rgb.shape;
     let [height, width] = [2, 3].map(|axis| u32::try_from(shape[axis]).expect("a picture that fits in memory has 32-bit sides"));
-    let graph = weights.graph_with(Size::new(width, height), precision, request.outputs);
-    drop(weights);
-    let mut network = Network::open(&place, &entry.id, &graph, Sizes::Fixed(&[]))?;
-    drop(graph);
-    let names = if request.outputs == Outputs::Traced { &TRACED[..] } else { &TRACED[TRACED.len() - 1..] };
-    let input = Input { name: "rgb", shape, data: &request.rgb.values };
-    let found = network.run_for(&[input], names)?;
-    let tensors = names.iter().copied().zip(found).collect();
-    let unprofiled = || InferenceError::Profile { network: entry.id.clone(), detail: "the run left no profile".to_owned() };
-    let observed = network.observed().ok_or_else(unprofiled)?;
-    Ok(Checked { precision: facts(request.precision, unmet, observed, None), tensors, entry })
+    let size = Size::new(width, height);
+    let (network, tensors, stored) = match model {
+        Model::Weights(weights) => {
+            let graph = weights.graph_with(size, precision, request.outputs);
+            drop(weights);
+            let mut network = Network::open(&place, &entry.id, &graph, Sizes::Fixed(&[]))?;
+            drop(graph);
+            let names = if request.outputs == Outputs::Traced { &TRACED[..] } else { &TRACED[TRACED.len() - 1..] };
+            let input = Input { name: "rgb", shape, data: &request.rgb.values };
+            let found = network.run_for(&[input], names)?;
+            (network, names.iter().copied().zip(found).collect(), None)
+        }
+        Model::Foreign { file, examined } => {
+            let mut network = examined.open(&place, &entry.id, &file, Some(size))?;
+            let values = examined.run(&mut network, &request.rgb.values, size)?;
+            let ab = Array { shape: vec![1, 2, shape[2], shape[3]], values };
+            (network, vec![(TRACED[TRACED.len() - 1], ab)], Some(examined.precision()))
+        }
+    };
+    let observed = network.observed().ok_or_else(|| InferenceError::unprofiled(&entry.id))?;
+    Ok(Checked { precision: facts(request.precision, unmet, stored, observed, None), tensors, entry })
 }
 
 /// How far two tensors are apart, value by value.

@@ -1,13 +1,14 @@
 //! The colour network: a session for every model, size and precision, and a guard over what comes out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use super::ddcolor::{self, Weights};
+use super::colour_model::{Model, Session, session_size};
 use super::numerics::{self, Accepted, Refused, Verdict};
-use super::pool::Pool;
 use super::profile::Observed;
-use super::session::{Input, Network, Place, Sizes};
-use super::{Fallback, InferenceError, Numerics, Precision, PrecisionFacts, Provider};
+use super::session::Place;
+use super::shelf::Shelf;
+use super::{Catalogue, Entry, Fallback, InferenceError, Numerics, Precision, PrecisionFacts, Provider, ddcolor};
 use crate::imaging::{ChromaPlanes, Plane, Size};
 
 /// One picture for the colour network.
@@ -32,50 +33,153 @@ pub struct Coloured {
     pub precision: PrecisionFacts,
 }
 
-/// What a session is made for.
+/// What is kept on the shelf.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Key {
-    model: String,
-    size: Size,
-    precision: Precision,
+enum Key {
+    Model(String),
+    Session { model: String, size: Option<Size>, precision: Precision },
 }
 
-/// The colour networks and their sessions.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Model(model) => write!(f, "the weights of {model}"),
+            Self::Session { model, size: Some(size), precision } => write!(f, "the session of {model}, {size}, {precision}"),
+            Self::Session { model, size: None, .. } => write!(f, "the session of {model}"),
+        }
+    }
+}
+
+impl Key {
+    const fn is_session(&self) -> bool {
+        matches!(self, Self::Session { .. })
+    }
+}
+
+#[derive(Debug)]
+enum Loaded {
+    Model(Model),
+    Session(Session),
+}
+
+/// The colour networks: weights and sessions are loaded when a picture needs them, and kept while there is room.
 #[derive(Debug)]
 pub(super) struct Colorizer {
-    /// Parsed once: a session of another size is another graph over the same weights.
-    weights: BTreeMap<String, Weights>,
-    pool: Pool<Key, Network>,
+    catalogue: Catalogue,
+    entries: BTreeMap<String, Entry>,
+    /// Sessions kept at once.
+    sessions: usize,
+    shelf: Shelf<Key, Loaded>,
 }
 
 impl Colorizer {
-    /// `weights` by the model's id; `sessions` is how many are kept.
-    pub(super) const fn new(weights: BTreeMap<String, Weights>, sessions: usize) -> Self {
-        Self { weights, pool: Pool::new(sessions) }
+    /// Loads nothing yet. `sessions` is how many are kept, `memory` how many bytes weights and sessions may take together.
+    pub(super) fn new(catalogue: Catalogue, entries: Vec<Entry>, sessions: usize, memory: u64) -> Self {
+        let entries = entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
+        Self { catalogue, entries, sessions, shelf: Shelf::new(memory) }
     }
 
     /// Colours a picture, in FP32 where FP16 gives nothing that can be believed.
     pub(super) fn colorize(&mut self, place: &Place, request: &ColorizeRequest) -> Result<Coloured, InferenceError> {
         let ColorizeRequest { model, input, precision: requested } = request;
-        let Self { weights, pool } = self;
-        let weights = weights.get(model).ok_or_else(|| InferenceError::NotLoaded { model: model.clone() })?;
-        let size = input.size();
+        let entry = self.entries.get(model).ok_or_else(|| InferenceError::NotLoaded { model: model.clone() })?.clone();
         let rgb = input.data().repeat(3);
         let (first, unmet) = attainable(*requested, place.provider);
+        // A file of others has one precision and no twin: it is run once.
+        let first = if entry.is_onnx() { Precision::Fp32 } else { first };
+        let mut stored = None;
         let accepted = numerics::run_guarded(first, numerics::deviation(input), |precision| {
-            let key = Key { model: model.clone(), size, precision };
-            let open = || Network::open(place, model, &weights.graph(size, precision), Sizes::Fixed(&[]));
-            pool.run(&key, open, |network| run(network, model, &rgb, size))
+            let (ran, kind) = self.run(place, &entry, &rgb, input.size(), precision)?;
+            stored = kind;
+            Ok(ran)
         });
-        let accepted = accepted.map_err(|refused| refuse(model, refused))?;
-        Ok(coloured(*requested, unmet, accepted))
+        let accepted = accepted.map_err(|refused| refuse(model, stored, refused))?;
+        Ok(coloured(*requested, unmet, stored, accepted))
     }
 
-    /// Lets the sessions go.
+    /// Runs a session, which is made if it is not kept, and says what a file of others is stored in.
+    ///
+    /// A session whose run failed is not used again. When the device had no room, everything goes, and one fresh try is made:
+    /// the runtime never returns what a session has taken (onnxruntime issue 11740).
+    fn run(
+        &mut self,
+        place: &Place,
+        entry: &Entry,
+        rgb: &[f32],
+        size: Size,
+        precision: Precision,
+    ) -> Result<Ran, InferenceError> {
+        match self.try_run(place, entry, rgb, size, precision) {
+            Err(error @ InferenceError::OutOfMemory { .. }) => {
+                tracing::warn!(error = %error, "The device is full: what is loaded goes, and one fresh try is made");
+                self.shelf.clear();
+                self.try_run(place, entry, rgb, size, precision)
+            }
+            other => other,
+        }
+    }
+
+    fn try_run(
+        &mut self,
+        place: &Place,
+        entry: &Entry,
+        rgb: &[f32],
+        size: Size,
+        precision: Precision,
+    ) -> Result<Ran, InferenceError> {
+        let provider = place.provider;
+        let key = Key::Session { model: entry.id.clone(), size: session_size(entry, provider, size), precision };
+        let mut session = match self.shelf.take(&key) {
+            Some(Loaded::Session(session)) => session,
+            _ => self.open(place, entry, &key, size, precision)?,
+        };
+        let resting = session.resting_bytes(provider);
+        self.shelf.make_room(resting.saturating_add(session.running_bytes(provider, size)), &key);
+        let ran = session.run(&entry.id, rgb, size)?;
+        let stored = session.stored();
+        self.shelf.put(key, Loaded::Session(session), resting);
+        Ok((ran, stored))
+    }
+
+    /// Makes a session. Its model stays on the shelf for the next one where both have room.
+    fn open(
+        &mut self,
+        place: &Place,
+        entry: &Entry,
+        key: &Key,
+        size: Size,
+        precision: Precision,
+    ) -> Result<Session, InferenceError> {
+        let model_key = Key::Model(entry.id.clone());
+        let model = match self.shelf.take(&model_key) {
+            Some(Loaded::Model(model)) => model,
+            _ => {
+                self.shelf.make_room(Model::reading_bytes(entry), &model_key);
+                Model::read(&self.catalogue, entry)?
+            }
+        };
+        let (bytes, resting) = (model.bytes(), model.resting_bytes(place.provider));
+        let making = model.graph_bytes(precision).saturating_add(resting);
+        let both = making.saturating_add(bytes);
+        let keep = both <= self.shelf.bound();
+        // Room is made before a session is, not after: both would have to fit.
+        self.shelf.keep_fewer_than(self.sessions, Key::is_session);
+        self.shelf.make_room(if keep { both } else { making }, key);
+        let (session, model) = model.open(place, &entry.id, size, precision, keep)?;
+        if let Some(model) = model {
+            self.shelf.put(model_key, Loaded::Model(model), bytes);
+        }
+        Ok(session)
+    }
+
+    /// Lets everything go.
     pub(super) fn clear(&mut self) {
-        self.pool.clear();
+        self.shelf.clear();
     }
 }
+
+/// What a run gave, and what a file of others is stored in.
+type Ran = ((ChromaPlanes, Observed), Option<Precision>);
 
 /// The precision to begin with, and why it is not the one asked for.
 pub(super) fn attainable(requested: Precision, provider: Provider) -> (Precision, Option<&'static str>) {
@@ -85,25 +189,14 @@ pub(super) fn attainable(requested: Precision, provider: Provider) -> (Precision
     }
 }
 
-fn run(network: &mut Network, model: &str, rgb: &[f32], size: Size) -> Result<(ChromaPlanes, Observed), InferenceError> {
-    let (width, height) = (size.width as usize, size.height as usize);
-    let input = Input { name: "rgb", shape: &[1, 3, height, width], data: rgb };
-    let mut a = network.run(&[input], "ab", 2 * width * height)?;
-    let b = a.split_off(width * height);
-    let plane = |data| Plane::new(size, data).expect("half of 2 × width × height values");
-    let observed = network
-        .observed()
-        .ok_or_else(|| InferenceError::Profile { network: model.to_owned(), detail: "the run left no profile".to_owned() })?;
-    Ok((ChromaPlanes { a: plane(a), b: plane(b) }, observed))
-}
-
-fn refuse(model: &str, refused: Refused<InferenceError>) -> InferenceError {
+fn refuse(model: &str, stored: Option<Precision>, refused: Refused<InferenceError>) -> InferenceError {
     let network = model.to_owned();
     match refused {
         Refused::Run(error) => error,
         Refused::Numerics(verdict, found) => {
             let detail = numerics::complaint(verdict, &found);
             match verdict {
+                _ if stored == Some(Precision::Fp16) => InferenceError::NoTwin { network, detail },
                 Verdict::NonFinite => InferenceError::NonFinite { network, detail },
                 Verdict::Implausible => InferenceError::Implausible { network, detail },
                 Verdict::Collapsed | Verdict::Sound => InferenceError::Collapsed { network, detail },
@@ -112,79 +205,39 @@ fn refuse(model: &str, refused: Refused<InferenceError>) -> InferenceError {
     }
 }
 
-fn coloured(requested: Precision, unmet: Option<&str>, accepted: Accepted<Observed>) -> Coloured {
+fn coloured(requested: Precision, unmet: Option<&str>, stored: Option<Precision>, accepted: Accepted<Observed>) -> Coloured {
     let Accepted { chroma, numerics, observed, fallback } = accepted;
-    Coloured { chroma, numerics, precision: facts(requested, unmet, observed, fallback) }
+    Coloured { chroma, numerics, precision: facts(requested, unmet, stored, observed, fallback) }
 }
 
-/// What was asked for, why it cannot be had, and what the session showed, as it is told to others.
-pub(super) fn facts(requested: Precision, unmet: Option<&str>, seen: Observed, fallback: Option<Fallback>) -> PrecisionFacts {
+/// What was asked for, why it cannot be had, and what the session showed, as it is told to others. `stored`: what most of a
+/// file of others is stored in; its precision cannot be chosen.
+pub(super) fn facts(
+    requested: Precision,
+    unmet: Option<&str>,
+    stored: Option<Precision>,
+    seen: Observed,
+    fallback: Option<Fallback>,
+) -> PrecisionFacts {
     let observed = seen.precision();
-    let reason = (observed != requested).then(|| match (&fallback, unmet) {
-        (Some(fallback), _) => format!("run again in {}: {}", fallback.to, fallback.reason),
-        (None, Some(unmet)) => unmet.to_owned(),
-        (None, None) => format!("{} of {} heavy operators read fp16", seen.heavy_fp16, seen.heavy),
+    let reason = (observed != requested).then(|| match (&fallback, stored, unmet) {
+        (Some(fallback), ..) => format!("run again in {}: {}", fallback.to, fallback.reason),
+        (None, Some(stored), _) if stored == observed => format!("the file computes in {stored} inside"),
+        (None, _, Some(unmet)) => unmet.to_owned(),
+        (None, _, None) => format!("{} of {} heavy operators read fp16", seen.heavy_fp16, seen.heavy),
     });
-    let islands = if observed == Precision::Fp16 { ddcolor::FP32_ISLANDS } else { &[] };
-    PrecisionFacts {
-        requested,
-        observed,
-        reason,
-        fp32_islands: islands.iter().map(|&island| island.to_owned()).collect(),
-        fallback,
-        provider: seen.provider,
-    }
+    let wide = seen.heavy - seen.heavy_fp16;
+    let islands = match (observed, stored) {
+        (Precision::Fp32, _) => Vec::new(),
+        (Precision::Fp16, None) => ddcolor::FP32_ISLANDS.iter().map(|&island| island.to_owned()).collect(),
+        // Where they lie in a graph of others nobody has said; how many they are the profile has.
+        (Precision::Fp16, Some(_)) if wide == 0 => Vec::new(),
+        (Precision::Fp16, Some(_)) => vec![format!("{wide} of {} heavy operators", seen.heavy)],
+    };
+    PrecisionFacts { requested, observed, reason, fp32_islands: islands, fallback, provider: seen.provider }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FP16: Observed = Observed { provider: Provider::Cuda, heavy: 10, heavy_fp16: 9 };
-    const FP32: Observed = Observed { provider: Provider::Cuda, heavy: 10, heavy_fp16: 0 };
-
-    fn facts(requested: Precision, unmet: Option<&str>, observed: Observed, fallback: Option<Fallback>) -> PrecisionFacts {
-        let size = Size::new(1, 1);
-        let chroma = ChromaPlanes { a: Plane::filled(size, 3.0), b: Plane::filled(size, 4.0) };
-        let numerics = numerics::look(chroma.a.data(), chroma.b.data());
-        coloured(requested, unmet, Accepted { chroma, numerics, observed, fallback }).precision
-    }
-
-    #[test]
-    fn what_the_session_shows_is_recorded_not_what_was_asked() {
-        let kept = facts(Precision::Fp16, None, FP16, None);
-        assert_eq!((kept.observed, kept.reason, kept.provider), (Precision::Fp16, None, Provider::Cuda));
-        assert_eq!(kept.fp32_islands, ddcolor::FP32_ISLANDS);
-
-        let slipped = facts(Precision::Fp16, None, FP32, None);
-        assert_eq!(slipped.observed, Precision::Fp32);
-        assert_eq!(slipped.reason.as_deref(), Some("0 of 10 heavy operators read fp16"));
-        assert!(slipped.fp32_islands.is_empty());
-    }
-
-    #[test]
-    fn fp16_on_the_processor_is_fp32_with_a_reason() {
-        let (first, unmet) = attainable(Precision::Fp16, Provider::Cpu);
-        assert_eq!(first, Precision::Fp32);
-        let kept = facts(Precision::Fp16, unmet, Observed { provider: Provider::Cpu, ..FP32 }, None);
-        assert_eq!((kept.requested, kept.observed, kept.provider), (Precision::Fp16, Precision::Fp32, Provider::Cpu));
-        assert_eq!(kept.reason.as_deref(), Some("the CPU provider computes in fp32"));
-        assert_eq!(attainable(Precision::Fp16, Provider::Cuda), (Precision::Fp16, None));
-    }
-
-    #[test]
-    fn a_second_run_is_told_with_what_was_wrong_with_the_first() {
-        let fallback = Fallback { from: Precision::Fp16, to: Precision::Fp32, reason: "7 values were not finite".into() };
-        let kept = facts(Precision::Fp16, None, FP32, Some(fallback.clone()));
-        assert_eq!(kept.reason.as_deref(), Some("run again in fp32: 7 values were not finite"));
-        assert_eq!(kept.fallback, Some(fallback));
-    }
-
-    #[test]
-    fn fp32_that_cannot_be_believed_rejects_the_scan_with_its_numbers() {
-        let found = Numerics { non_finite: 3, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_p99: 0.0 };
-        let error = refuse("m", Refused::Numerics(Verdict::NonFinite, found));
-        assert_eq!(error.to_string(), "network m gave no usable numbers in fp32: 3 values were not finite");
-        assert_eq!(error.disposition(), crate::job::Disposition::Permanent);
-    }
-}
+#[path = "colorizer_tests.rs"]
+#[expect(clippy::disallowed_methods, reason = "tests make and change their own files")]
+mod tests;

@@ -26,6 +26,9 @@ pub struct EngineSettings {
     /// Bound on the memory a session may take on the card for its tensors, MiB; 0: none but the card's own. CUDA's own
     /// context and libraries (about 0.6 to 1 GiB) come on top.
     pub memory_mib: u64,
+    /// Memory of this machine that colour networks may take, weights and sessions together, MiB: what was used longest ago
+    /// makes room, and a network that needs more runs alone.
+    pub model_memory_mib: u64,
     /// Threads of one network run on the processor.
     pub threads: usize,
     /// Sessions of the colour network kept at once.
@@ -65,7 +68,8 @@ struct InferenceThread {
 }
 
 impl Engine {
-    /// Reads and checks every model of `models`, loads the runtime, starts the thread. A model that does not match its pin,
+    /// Checks the pin of every model of `models`, loads the runtime, starts the thread; weights of colour networks are read when
+    /// the first picture needs them. A model that does not match its pin,
     /// and a device that was asked for and does not work, are errors here and not when the first scan comes.
     pub fn start(settings: &EngineSettings, catalogue: &Catalogue, models: &[Entry]) -> Result<Self, InferenceError> {
         let (settings, catalogue, models) = (settings.clone(), catalogue.clone(), models.to_vec());

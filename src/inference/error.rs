@@ -3,7 +3,7 @@
 use std::io;
 
 use super::ddcolor::CheckpointError;
-use super::{CatalogueError, Provider, RuntimeError};
+use super::{CatalogueError, ForeignError, Provider, RuntimeError};
 use crate::job::Disposition;
 
 /// Inference went wrong.
@@ -23,6 +23,25 @@ pub enum InferenceError {
         /// Why.
         #[source]
         source: CheckpointError,
+    },
+    /// The file is pinned, but it is not an ONNX network that can colour.
+    #[error("the file of model {model} cannot be used")]
+    Foreign {
+        /// The model.
+        model: String,
+        /// Why.
+        #[source]
+        source: ForeignError,
+    },
+    /// The catalogue and the file say different things about the size of picture.
+    #[error("model {model} takes {found}, and its catalogue entry says {expected}")]
+    Size {
+        /// The model.
+        model: String,
+        /// What the file takes.
+        found: String,
+        /// What the entry says.
+        expected: String,
     },
     /// CUDA was asked for and does not work.
     #[error("CUDA does not work on this machine: {detail}")]
@@ -127,6 +146,14 @@ pub enum InferenceError {
         /// The statistics.
         detail: String,
     },
+    /// A network that is FP16 inside gave nothing usable, and there is no other form of it.
+    #[error("network {network} is fp16 inside and has no fp32 twin to run instead: {detail}")]
+    NoTwin {
+        /// The network.
+        network: String,
+        /// What was wrong, with numbers.
+        detail: String,
+    },
     /// The inference thread met a defect; it goes on with fresh sessions.
     #[error("the inference thread hit a defect in itself: {message}")]
     Panicked {
@@ -145,6 +172,8 @@ impl InferenceError {
             Self::Catalogue(_)
             | Self::Runtime(_)
             | Self::Checkpoint { .. }
+            | Self::Foreign { .. }
+            | Self::Size { .. }
             | Self::Cuda { .. }
             | Self::Thread { .. }
             | Self::NotLoaded { .. }
@@ -155,7 +184,9 @@ impl InferenceError {
             | Self::DeviceLost { .. }
             | Self::Ended => Disposition::Fatal,
             Self::OutOfMemory { .. } | Self::Run { .. } | Self::Panicked { .. } => Disposition::Transient,
-            Self::NonFinite { .. } | Self::Collapsed { .. } | Self::Implausible { .. } => Disposition::Permanent,
+            Self::NonFinite { .. } | Self::Collapsed { .. } | Self::Implausible { .. } | Self::NoTwin { .. } => {
+                Disposition::Permanent
+            }
         }
     }
 
@@ -165,6 +196,9 @@ impl InferenceError {
             Self::Catalogue(error) => error.hint(),
             Self::Runtime(error) => error.hint(),
             Self::Checkpoint { .. } => Some("use a DDColor checkpoint in safetensors form, or run `autochrome models list`"),
+            Self::Foreign { source, .. } => source.hint(),
+            Self::Size { .. } => Some("correct `size` in models.toml, or remove the model and import its file again"),
+            Self::NoTwin { .. } => Some("use a model that is fp32 inside, or one in safetensors form, for such scans"),
             Self::Cuda { .. } => Some(
                 "run `autochrome setup --cuda`, check `nvidia-smi` and that the loader finds CUDA 13 and cuDNN 9, or set \
                  device.provider to \"auto\" or \"cpu\"",
@@ -186,6 +220,11 @@ impl InferenceError {
             Self::Ended => Some("restart autochrome; the log says why the thread ended"),
             Self::Thread { .. } | Self::Run { .. } => None,
         }
+    }
+
+    /// A run that should have left a profile and did not.
+    pub(super) fn unprofiled(network: &str) -> Self {
+        Self::Profile { network: network.to_owned(), detail: "the run left no profile".to_owned() }
     }
 
     /// Sorts an error of a running session.

@@ -9,21 +9,25 @@
 //! | `networks` | everything that thread has loaded |
 //! | `device` | CUDA or the processor, and why |
 //! | `session`, `profile` | one network, and what its own run says about where and how it ran |
-//! | `pool` | which sessions are kept |
+//! | `pool` | which sessions of the small networks are kept |
+//! | `shelf`, `colour_model` | which colour networks are kept, and how much memory each takes |
 //! | `router`, `denoiser`, `colorizer` | one network each, from plane to result |
 //! | `array`, `check` | a network on an array from elsewhere, compared with what it gave there |
 //! | `numerics` | pure: whether a result can be believed |
 //! | `ddcolor` | weights to graph |
+//! | `foreign` | colour networks that others saved as ONNX: looked at, then run as they are |
 
 mod array;
 mod catalogue;
 mod check;
 mod colorizer;
+mod colour_model;
 pub mod ddcolor;
 mod denoiser;
 mod device;
 mod engine;
 mod error;
+mod foreign;
 mod native;
 mod networks;
 mod numerics;
@@ -33,6 +37,7 @@ mod profile;
 mod router;
 pub mod runtime;
 mod session;
+mod shelf;
 mod trial;
 
 pub use array::{Array, ArrayError};
@@ -42,6 +47,7 @@ pub use colorizer::{ColorizeRequest, Coloured};
 pub use device::DeviceReport;
 pub use engine::{Engine, EngineSettings};
 pub use error::InferenceError;
+pub use foreign::{Examined, ForeignError, SelfCheck, examine, self_check};
 pub use numerics::Numerics;
 pub use precision::{Fallback, Precision, PrecisionFacts, Provider, ProviderChoice};
 pub use runtime::RuntimeError;

@@ -1,9 +1,6 @@
 //! The networks of an engine, all on one device: what the inference thread works with.
 
-use std::collections::BTreeMap;
-
 use super::colorizer::Colorizer;
-use super::ddcolor::Weights;
 use super::denoiser::Denoiser;
 use super::engine::Work;
 use super::router::Router;
@@ -24,31 +21,28 @@ pub(super) struct Networks {
 }
 
 impl Networks {
-    /// Reads and checks every model, loads the runtime, decides on a device, loads what does not depend on a picture.
+    /// Checks every model's pin, loads the runtime, decides on a device, loads the small networks that every scan needs.
     pub(super) fn open(
         settings: &EngineSettings,
         catalogue: &Catalogue,
         models: &[Entry],
     ) -> Result<(Self, DeviceReport), InferenceError> {
-        // The pins first: a wrong file is found in milliseconds, and before anything of it is interpreted.
-        let files: Vec<(&Entry, Vec<u8>)> =
-            models.iter().map(|entry| Ok((entry, catalogue.read(entry)?))).collect::<Result<_, InferenceError>>()?;
+        // The pins first: a wrong file is found before anything of it is interpreted, and before a scan is claimed.
+        models.iter().try_for_each(|entry| catalogue.check(entry))?;
         let loaded = runtime::load(&runtime::locate_for(settings.provider)?)?;
         let (place, report) = device::choose(&loaded, settings)?;
-        let (mut router, mut denoiser, mut weights) = (None, None, BTreeMap::new());
-        for (entry, bytes) in files {
+        let (mut router, mut denoiser, mut colour) = (None, None, Vec::new());
+        for entry in models {
             let id = entry.id.clone();
             match entry.kind {
-                ModelKind::Scene => router = Some(Router::open(&place, id, bytes)?),
-                ModelKind::Denoise => denoiser = Some(Denoiser::open(&place, id, bytes)?),
-                ModelKind::Colour => {
-                    let read = Weights::read(&bytes);
-                    let read = read.map_err(|source| InferenceError::Checkpoint { model: id.clone(), source })?;
-                    weights.insert(id, read);
-                }
+                ModelKind::Scene => router = Some(Router::open(&place, id, catalogue.read(entry)?)?),
+                ModelKind::Denoise => denoiser = Some(Denoiser::open(&place, id, catalogue.read(entry)?)?),
+                // Read when the first picture needs it.
+                ModelKind::Colour => colour.push(entry.clone()),
             }
         }
-        let colorizer = Colorizer::new(weights, settings.sessions);
+        let memory = settings.model_memory_mib.saturating_mul(1 << 20);
+        let colorizer = Colorizer::new(catalogue.clone(), colour, settings.sessions, memory);
         Ok((Self { place, router, denoiser, colorizer }, report))
     }
 }

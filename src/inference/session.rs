@@ -1,9 +1,12 @@
 //! One network on one provider: a session that is never shared, and says where its first run took place.
 
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
+use half::vec::HalfFloatVecExt as _;
 use ort::environment::Environment;
 use ort::ep::{self, ArenaExtendStrategy};
 use ort::session::{RunOptions, Session, SessionInputValue};
-use ort::value::TensorRef;
+use ort::value::{DynValue, Tensor, TensorElementType, TensorRef, ValueType};
 
 use super::error::one_line;
 use super::profile::{Observed, ProfileDirectory, observe};
@@ -31,7 +34,7 @@ pub(super) enum Sizes<'a> {
     Free,
 }
 
-/// A named input: shape and values, row-major.
+/// A named input: shape and values, row-major. A network that wants FP16 gets them rounded.
 pub(super) struct Input<'a> {
     pub(super) name: &'a str,
     pub(super) shape: &'a [usize],
@@ -71,6 +74,21 @@ impl Network {
         Ok(data)
     }
 
+    /// As [`Network::run`], for a network that somebody else made: the output must have this shape, not only its number of
+    /// values.
+    pub(super) fn run_shaped(
+        &mut self,
+        inputs: &[Input<'_>],
+        output: &str,
+        expected: &[usize],
+    ) -> Result<Vec<f32>, InferenceError> {
+        let Array { shape, values } = self.run_for(inputs, &[output])?.swap_remove(0);
+        if shape != expected {
+            return Err(self.contract(format!("{output} of shape {shape:?}"), format!("{expected:?}")));
+        }
+        Ok(values)
+    }
+
     /// As [`Network::run`], for several outputs, in the order of the names.
     pub(super) fn run_for(&mut self, inputs: &[Input<'_>], names: &[&str]) -> Result<Vec<Array>, InferenceError> {
         let found = self.run_session(inputs, names)?;
@@ -95,8 +113,7 @@ impl Network {
         let failed = |error: ort::Error| InferenceError::from_run(&self.name, &error);
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
         for input in inputs {
-            let tensor = TensorRef::from_array_view((input.shape.to_vec(), input.data)).map_err(failed)?;
-            values.push((input.name, tensor.into()));
+            values.push((input.name, value(input, self.wants_f16(input.name)).map_err(failed)?));
         }
         let mut options = RunOptions::new().map_err(failed)?;
         if self.provider == Provider::Cpu {
@@ -110,12 +127,16 @@ impl Network {
             let contract = |found, expected| InferenceError::Contract { network: self.name.clone(), found, expected };
             let all = || outputs.keys().collect::<Vec<_>>().join(", ");
             let found = outputs.get(name).ok_or_else(|| contract(all(), format!("an output {name}")))?;
-            let tensor = found.try_extract_tensor::<f32>();
-            let (shape, data) = tensor.map_err(|error| contract(one_line(error.message()), format!("floats in {name}")))?;
-            let shape = shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
-            Ok(Array { shape, values: data.to_vec() })
+            let (shape, values) =
+                floats(found).map_err(|error| contract(one_line(error.message()), format!("floats in {name}")))?;
+            Ok(Array { shape, values })
         };
         names.iter().map(one).collect()
+    }
+
+    fn wants_f16(&self, name: &str) -> bool {
+        let declared = self.session.inputs().iter().find(|input| input.name() == name);
+        declared.is_some_and(|input| matches!(input.dtype(), ValueType::Tensor { ty: TensorElementType::Float16, .. }))
     }
 
     fn read_back(&mut self, profile: &ProfileDirectory) -> Result<Observed, InferenceError> {
@@ -135,6 +156,29 @@ impl Network {
     fn contract(&self, found: String, expected: String) -> InferenceError {
         InferenceError::Contract { network: self.name.clone(), found, expected }
     }
+}
+
+/// What the session is given: the values where they lie, or rounded to FP16.
+fn value<'v>(input: &Input<'v>, rounded: bool) -> Result<SessionInputValue<'v>, ort::Error> {
+    let shape = input.shape.to_vec();
+    if rounded {
+        return Ok(Tensor::from_array((shape, Vec::<f16>::from_f32_slice(input.data)))?.into());
+    }
+    Ok(TensorRef::from_array_view((shape, input.data))?.into())
+}
+
+/// Shape and values of an output of f32 or f16.
+fn floats(output: &DynValue) -> Result<(Vec<usize>, Vec<f32>), ort::Error> {
+    let is_f16 = matches!(output.dtype(), ValueType::Tensor { ty: TensorElementType::Float16, .. });
+    let (shape, data) = if is_f16 {
+        let (shape, data) = output.try_extract_tensor::<f16>()?;
+        (shape, data.to_f32_vec())
+    } else {
+        let (shape, data) = output.try_extract_tensor::<f32>()?;
+        (shape, data.to_vec())
+    };
+    // Lengths of a value that exists are not negative.
+    Ok((shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect(), data))
 }
 
 fn unclear(network: &str, error: impl std::fmt::Display) -> InferenceError {

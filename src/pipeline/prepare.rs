@@ -2,7 +2,7 @@
 
 use super::{ApplyTo, Profile, StageError, Stopwatch, Workshop};
 use crate::codec::{self, DecodedScan};
-use crate::imaging::{self, ExtentRules, ModelExtent, Plane, Preprocessing, Size};
+use crate::imaging::{self, ModelExtent, Plane, Preprocessing, Size, Sizing};
 use crate::inference::{Engine, InferenceError};
 use crate::routing::{self, Route, SceneScores};
 
@@ -70,11 +70,11 @@ pub(super) fn prepare(
         return Ok(Preparation::Skip(skip.to_string()));
     }
     let route = routing::route(&scores, &profile.rules);
-    let rules = &profile.scene(route.scene).extent;
+    let sizing = &profile.scene(route.scene).extent;
     let copy = match profile.preprocessing {
-        Preprocessing::Parity => parity_copy(&scan, rules, watch),
-        Preprocessing::Fit if *rules == profile.other.extent => look,
-        Preprocessing::Fit => copy(shop, profile, &scan, rules, watch)?,
+        Preprocessing::Parity => parity_copy(&scan, sizing, watch),
+        Preprocessing::Fit if *sizing == profile.other.extent => look,
+        Preprocessing::Fit => copy(shop, profile, &scan, sizing, watch)?,
     };
     let input = watch.time("pad", || imaging::network_input(&copy.grey, &copy.extent));
     let (lightness, lightness_sigma) = match profile.denoise.apply_to {
@@ -99,10 +99,10 @@ fn copy(
     shop: &Workshop,
     profile: &Profile,
     scan: &DecodedScan,
-    rules: &ExtentRules,
+    sizing: &Sizing,
     watch: &mut Stopwatch,
 ) -> Result<Copy, StageError> {
-    let extent = ModelExtent::clamp(scan.image.size(), rules);
+    let extent = sizing.extent(scan.image.size());
     let grey = watch.time("resize", || imaging::grey_copy(&scan.image, extent.content()));
     let sigma = watch.time("noise", || imaging::estimate_noise(&grey));
     let wanted = profile.denoise.apply_to != ApplyTo::Off && sigma > profile.denoise.threshold;
@@ -114,8 +114,8 @@ fn copy(
 }
 
 /// The copy that the authors' pipeline makes; the configuration allows no denoising beside it.
-fn parity_copy(scan: &DecodedScan, rules: &ExtentRules, watch: &mut Stopwatch) -> Copy {
-    let extent = ModelExtent::squashed(rules);
+fn parity_copy(scan: &DecodedScan, sizing: &Sizing, watch: &mut Stopwatch) -> Copy {
+    let extent = sizing.squashed();
     let grey = watch.time("resize", || imaging::parity_input(&scan.image, extent.content()));
     let sigma = watch.time("noise", || imaging::estimate_noise(&grey));
     Copy { extent, grey, sigma, denoised: false }
@@ -213,7 +213,8 @@ mod tests {
         let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
         let catalogue = Catalogue::open(&models).unwrap();
         let denoiser = catalogue.only(ModelKind::Denoise).unwrap().clone();
-        let settings = EngineSettings { provider: ProviderChoice::Cpu, memory_mib: 0, threads: 1, sessions: 1 };
+        let settings =
+            EngineSettings { provider: ProviderChoice::Cpu, memory_mib: 0, model_memory_mib: 1, threads: 1, sessions: 1 };
         let engine = Engine::start(&settings, &catalogue, &[denoiser]).unwrap();
         let mut random = fastrand::Rng::with_seed(6);
         let size = Size::new(TILE + 120, 96);

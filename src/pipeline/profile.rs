@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::codec::{DecodeLimits, EncodeSettings, Format};
-use crate::imaging::{ExtentRules, Preprocessing};
+use crate::imaging::{Preprocessing, Sizing};
 use crate::inference::Precision;
 use crate::job::{Recipe, WeightsRef};
 use crate::routing::{RoutingRules, Scene};
@@ -15,7 +15,7 @@ pub struct SceneProfile {
     /// The colour network.
     pub model: WeightsRef,
     /// Size of the network's copy.
-    pub extent: ExtentRules,
+    pub extent: Sizing,
 }
 
 /// What the denoiser may touch.

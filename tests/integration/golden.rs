@@ -16,7 +16,7 @@ use ort::value::Tensor;
 /// `models check` on these checkpoints.
 mod check;
 /// The checkpoints and the picture behind the arrays.
-mod recipe;
+pub(crate) mod recipe;
 
 /// Largest difference from the official output that is still rounding; a mistake is above 1e-3.
 const ROUNDING: f32 = 1e-3;
@@ -119,7 +119,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-fn shapes(name: &str) -> recipe::Shapes {
+pub(crate) fn shapes(name: &str) -> recipe::Shapes {
     serde_json::from_slice(&fs::read(fixture(&format!("shapes_{name}.json"))).unwrap()).unwrap()
 }
 

@@ -11,10 +11,14 @@ mod catalogue;
 mod commands;
 /// Printed and typed pages among the photographs.
 mod documents;
+/// ONNX files of others as colour networks.
+mod foreign;
 /// Our DDColor graph against the official network's arrays.
 mod golden;
 /// From a folder of scans to derivatives with records.
 mod happy;
+/// Small ONNX files of DDColor's shape.
+mod onnx;
 /// Roots and volumes that go away, fill up and come back.
 mod outages;
 /// What the authors' Python pipeline made, made again.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{median, rounded, timed};
 use crate::commands::sample;
 use crate::failure::Failure;
-use crate::imaging::{self, ExtentRules, ModelExtent, Size};
+use crate::imaging::{self, ExtentRules, Size, Sizing};
 use crate::inference::{ColorizeRequest, PrecisionFacts};
 use crate::pipeline::{Profile, SceneProfile, Workshop};
 
@@ -38,7 +38,11 @@ fn one(
     runs: u32,
 ) -> Result<NetworkFigures, Failure> {
     let rules = ExtentRules { min_height: wanted.height, max_height: wanted.height, enlarge: true, max_area: u64::MAX };
-    let extent = ModelExtent::clamp(wanted, &rules);
+    let sizing = match colour.extent {
+        Sizing::Bounded(_) => Sizing::Bounded(rules),
+        fixed @ Sizing::Fixed { .. } => fixed,
+    };
+    let extent = sizing.extent(wanted);
     let picture = sample::photograph(wanted, 8, 512);
     let input = imaging::network_input(&imaging::grey_copy(&picture, extent.content()), &extent);
     let ask = || ColorizeRequest { model: colour.model.id.clone(), input: input.clone(), precision: profile.precision };

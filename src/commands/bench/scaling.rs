@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Source, rounded, timed};
 use crate::codec;
 use crate::failure::{Exit, Failure};
-use crate::imaging::{self, ChromaPlanes, Lightness, ModelExtent, Plane};
+use crate::imaging::{self, ChromaPlanes, Lightness, Plane};
 use crate::pipeline::Profile;
 
 /// Times each picture is worked on: enough that two workers end at nearly the same moment.
@@ -41,7 +41,7 @@ fn process(profile: &Profile, source: &Source) -> Result<(), Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error, None);
     let scan = codec::decode(&source.bytes, &profile.limits).map_err(|error| failed(error.into()))?;
     let features = imaging::features(&scan.image);
-    let extent = ModelExtent::clamp(scan.image.size(), &profile.other.extent);
+    let extent = profile.other.extent.extent(scan.image.size());
     let grey = imaging::grey_copy(&scan.image, extent.content());
     let sigma = imaging::estimate_noise(&grey);
     let input = imaging::network_input(&grey, &extent);

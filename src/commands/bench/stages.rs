@@ -59,7 +59,7 @@ pub(super) fn measure(
     output: &Path,
 ) -> Result<StageFigures, Failure> {
     let mut all: Vec<Vec<f64>> = vec![Vec::new(); STAGES.len()];
-    let extent = ModelExtent::clamp(PICTURE, &profile.other.extent);
+    let extent = profile.other.extent.extent(PICTURE);
     // One run more than asked for: the first builds the network's session and faults memory in.
     for run in 0..=runs {
         let spent = once(shop, profile, source, &extent, output, run)?;

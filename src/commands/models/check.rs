@@ -9,7 +9,7 @@ use super::{Exit, Failure, print, print_json};
 use crate::cli::Check;
 use crate::config::Settings;
 use crate::inference::ddcolor::{Outputs, TRACED};
-use crate::inference::{self, Array, ArrayError, Catalogue, CheckRequest, Checked, Difference};
+use crate::inference::{self, Array, ArrayError, Catalogue, CheckRequest, Checked, Difference, FixedSize, ModelKind};
 
 /// The last tensor of the network.
 const AB: &str = "ab";
@@ -26,6 +26,18 @@ pub(super) fn check(settings: &Settings, request: &Check) -> Result<(), Failure>
         expected.push(Wanted::read(named(path)?, path)?);
     }
     let catalogue = Catalogue::open(&settings.models)?;
+    let entry = catalogue.find(&request.id, ModelKind::Colour)?;
+    if let Some(FixedSize { width: columns, height: rows }) = entry.size
+        && (rows as usize, columns as usize) != (height, width)
+    {
+        let message =
+            format!("{} is {width}×{height}, and {} takes {columns}×{rows} only", plain(request.input.display()), entry.id);
+        return Err(Failure::text(Exit::Usage, message, None));
+    }
+    if entry.is_onnx() && !request.trace.is_empty() {
+        let message = format!("{} is an ONNX file: the tensors inside have no names that are known here", entry.id);
+        return Err(Failure::text(Exit::Usage, message, "leave --trace out".to_owned()));
+    }
     let outputs = if request.trace.is_empty() { Outputs::Ab } else { Outputs::Traced };
     let run = CheckRequest { model: &request.id, rgb: &rgb, precision: request.precision, outputs };
     let checked = inference::check(&settings.engine, &catalogue, &run)?;

@@ -76,6 +76,21 @@ pub struct FixedSize {
     pub height: u32,
 }
 
+impl FixedSize {
+    /// Colour networks halve their input five times.
+    fn is_extent(self) -> bool {
+        let fits = |side: u32| side > 0 && side.is_multiple_of(32);
+        fits(self.width) && fits(self.height)
+    }
+}
+
+impl Entry {
+    /// Whether the file is an ONNX model; colour networks may also be safetensors weights.
+    pub fn is_onnx(&self) -> bool {
+        Path::new(&self.file).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"))
+    }
+}
+
 /// What is wrong with an entry, if anything.
 pub(super) fn fault(entry: &Entry, is_twin: bool) -> Option<&'static str> {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
@@ -90,6 +105,7 @@ pub(super) fn fault(entry: &Entry, is_twin: bool) -> Option<&'static str> {
         }
         Entry { file, .. } if !stays_inside(file) => Some("names a file outside the models directory"),
         Entry { bytes: 0, .. } => Some("has a file of zero bytes"),
+        Entry { size: Some(size), .. } if !size.is_extent() => Some("has a size whose sides are not multiples of 32"),
         Entry { .. } => None,
     }
 }

@@ -27,10 +27,12 @@ fn bytes_are_handed_out_only_when_they_match_the_pin() {
     let catalogue = Catalogue::open(dir.path()).unwrap();
     let one = catalogue.find("a", ModelKind::Scene).unwrap();
     assert_eq!(catalogue.read(one).unwrap(), b"weights");
+    assert!(catalogue.check(one).is_ok());
     assert_eq!(catalogue.file_state(one), FileState::Ok);
 
     fs::write(dir.path().join("a.onnx"), b"Weights").unwrap();
     assert!(matches!(catalogue.read(one), Err(CatalogueError::Mismatch { found, .. }) if found == Digest::of(b"Weights")));
+    assert!(matches!(catalogue.check(one), Err(CatalogueError::Mismatch { found, .. }) if found == Digest::of(b"Weights")));
     assert_eq!(catalogue.file_state(one), FileState::Mismatch { found: Digest::of(b"Weights") });
 
     fs::write(dir.path().join("a.onnx"), b"weights and more").unwrap();
@@ -57,6 +59,16 @@ fn a_file_outside_the_directory_is_refused() {
     for file in ["../a", "/etc/passwd", "a/../../b", "", "./a"] {
         let dir = directory(&entry("a", "scene", file, b"x"), &[]);
         assert!(matches!(Catalogue::open(dir.path()), Err(CatalogueError::Entry { .. })), "{file}");
+    }
+}
+
+#[test]
+fn a_fixed_size_that_no_network_can_have_is_refused() {
+    for (size, sound) in
+        [("{ width = 96, height = 64 }", true), ("{ width = 100, height = 64 }", false), ("{ width = 0, height = 64 }", false)]
+    {
+        let dir = directory(&(entry("a", "colour", "a.onnx", b"x") + &format!("size = {size}\n")), &[]);
+        assert_eq!(Catalogue::open(dir.path()).is_ok(), sound, "{size}");
     }
 }
 

@@ -133,7 +133,7 @@ impl fmt::Display for Problem {
 }
 
 /// A key as one short line, whatever the file put into it.
-pub(super) fn printable(name: &str) -> String {
+pub(in crate::inference) fn printable(name: &str) -> String {
     let escaped = name.escape_debug().to_string();
     if escaped.chars().count() <= NAME_CHARACTERS {
         return escaped;

@@ -33,6 +33,7 @@ mod tests;
 use std::fmt;
 
 pub use architecture::Architecture;
+pub(super) use error::printable;
 pub use error::{CheckpointError, Problem, Problems};
 pub use precision::FP32_ISLANDS;
 

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 /// Keys with shapes, as in the official state dict.
-pub(super) type Shapes = BTreeMap<String, Vec<usize>>;
+pub(crate) type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// A whole safetensors file of F32 tensors (counters are I64) with these keys and shapes.
-pub(super) fn checkpoint(shapes: &Shapes) -> Vec<u8> {
+pub(crate) fn checkpoint(shapes: &Shapes) -> Vec<u8> {
     let mut header = serde_json::Map::new();
     let mut end = 0;
     for (name, shape) in shapes {
