@@ -37,15 +37,23 @@ pub struct Coloured {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Key {
     Model(String),
-    Session { model: String, size: Option<Size>, precision: Precision },
+    /// `None` where one session serves every size, and where the file has the one precision it has.
+    Session {
+        model: String,
+        size: Option<Size>,
+        precision: Option<Precision>,
+    },
 }
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Model(model) => write!(f, "the weights of {model}"),
-            Self::Session { model, size: Some(size), precision } => write!(f, "the session of {model}, {size}, {precision}"),
-            Self::Session { model, size: None, .. } => write!(f, "the session of {model}"),
+            Self::Session { model, size, precision } => {
+                write!(f, "the session of {model}")?;
+                size.iter().try_for_each(|size| write!(f, ", {size}"))?;
+                precision.iter().try_for_each(|precision| write!(f, ", {precision}"))
+            }
         }
     }
 }
@@ -128,7 +136,8 @@ impl Colorizer {
         precision: Precision,
     ) -> Result<Ran, InferenceError> {
         let provider = place.provider;
-        let key = Key::Session { model: entry.id.clone(), size: session_size(entry, provider, size), precision };
+        let own = (!entry.is_onnx()).then_some(precision);
+        let key = Key::Session { model: entry.id.clone(), size: session_size(entry, provider, size), precision: own };
         let mut session = match self.shelf.take(&key) {
             Some(Loaded::Session(session)) => session,
             _ => self.open(place, entry, &key, size, precision)?,

@@ -135,7 +135,7 @@ fn nothing_is_loaded_before_a_picture_needs_it_and_everything_is_accounted() {
     let coloured = colorizer.colorize(&processor(), &request("a", Precision::Fp32)).unwrap();
     assert_eq!(coloured.precision.provider, Provider::Cpu);
     let file = models.entries[0].bytes;
-    let expected = [("the weights of a".to_owned(), file), ("the session of a, 64×32, fp32".to_owned(), 8 * 8)];
+    let expected = [("the weights of a".to_owned(), file), ("the session of a, 64×32".to_owned(), 8 * 8)];
     assert_eq!(colorizer.shelf.contents(), expected);
     assert_eq!(colorizer.shelf.bytes(), file + 64);
 }
@@ -158,7 +158,7 @@ fn what_was_used_longest_ago_goes_first_and_comes_back_the_same() {
         let chroma = tight.colorize(&place, &request(model, Precision::Fp32)).unwrap().chroma;
         assert_eq!(chroma == first, model == "a");
         assert!(tight.shelf.bytes() <= run + 64);
-        let session = format!("the session of {model}, 64×32, fp32");
+        let session = format!("the session of {model}, 64×32");
         assert_eq!(kept(&tight), [session], "a run needs the room of all others");
     }
 }
@@ -169,7 +169,7 @@ fn a_network_larger_than_the_memory_for_networks_still_runs() {
     let mut colorizer = models.colorizer(1);
     for model in ["a", "b", "a"] {
         colorizer.colorize(&processor(), &request(model, Precision::Fp32)).unwrap();
-        assert_eq!(kept(&colorizer), [format!("the session of {model}, 64×32, fp32")]);
+        assert_eq!(kept(&colorizer), [format!("the session of {model}, 64×32")]);
     }
 }
 
