@@ -13,6 +13,7 @@
 //! | `router`, `denoiser`, `colorizer` | one network each, from plane to result |
 //! | `numerics` | pure: whether a result can be believed |
 //! | `ddcolor` | weights to graph |
+//! | `import` | a file of others to a model of the catalogue |
 
 mod catalogue;
 mod colorizer;
@@ -21,6 +22,7 @@ mod denoiser;
 mod device;
 mod engine;
 mod error;
+mod import;
 mod native;
 mod networks;
 mod numerics;
@@ -37,6 +39,7 @@ pub use colorizer::{ColorizeRequest, Coloured};
 pub use device::DeviceReport;
 pub use engine::{Engine, EngineSettings};
 pub use error::InferenceError;
+pub use import::{ImportError, ImportOutcome, ImportRequest, Imported, NO_LICENCE, import};
 pub use numerics::Numerics;
 pub use precision::{Fallback, Precision, PrecisionFacts, Provider, ProviderChoice};
 pub use runtime::RuntimeError;

@@ -1,0 +1,71 @@
+//! Tries a new model before it is entered: its file read back, a session made of it, one small picture coloured.
+
+use std::fs;
+use std::path::Path;
+
+use super::super::ddcolor::Weights;
+use super::super::session::{Input, Network, Place, Sizes};
+use super::super::{CatalogueError, EngineSettings, Entry, InferenceError, Precision, device, numerics, runtime};
+use crate::digest::Digest;
+use crate::imaging::{Plane, Size};
+
+/// The picture: small, and every network of the family takes it.
+const SIZE: Size = Size::new(64, 64);
+
+/// The device a model will be tried on.
+pub(super) struct Trial {
+    place: Place,
+}
+
+impl Trial {
+    /// Loads the runtime and decides on a device, as the daemon would.
+    pub(super) fn prepare(settings: &EngineSettings) -> Result<Self, InferenceError> {
+        let loaded = runtime::load(&runtime::locate_for(settings.provider)?)?;
+        let (place, _) = device::choose(&loaded, settings)?;
+        Ok(Self { place })
+    }
+
+    /// Colours a picture in FP32 with the weights in `file`, which must be the bytes that `entry` pins.
+    pub(super) fn run(&self, entry: &Entry, file: &Path) -> Result<(), InferenceError> {
+        let graph = graph(entry, file)?;
+        let mut network = Network::open(&self.place, &entry.id, &graph, Sizes::Fixed(&[]))?;
+        drop(graph);
+        let picture = gradient();
+        let (width, height) = (SIZE.width as usize, SIZE.height as usize);
+        let rgb = picture.data().repeat(3);
+        let input = Input { name: "rgb", shape: &[1, 3, height, width], data: &rgb };
+        let ab = network.run(&[input], "ab", 2 * width * height)?;
+        let (a, b) = ab.split_at(width * height);
+        let found = numerics::look(a, b);
+        let verdict = numerics::judge(&found, numerics::deviation(&picture));
+        let (network, detail) = (entry.id.clone(), numerics::complaint(verdict, &found));
+        match verdict {
+            numerics::Verdict::Sound => Ok(()),
+            numerics::Verdict::NonFinite => Err(InferenceError::NonFinite { network, detail }),
+            numerics::Verdict::Implausible => Err(InferenceError::Implausible { network, detail }),
+            numerics::Verdict::Collapsed => Err(InferenceError::Collapsed { network, detail }),
+        }
+    }
+}
+
+/// The file goes before the graph is made, the weights before the session is: never more than two copies of them.
+fn graph(entry: &Entry, file: &Path) -> Result<Vec<u8>, InferenceError> {
+    let unreadable = |source| CatalogueError::File { id: entry.id.clone(), path: file.to_owned(), source };
+    let bytes = fs::read(file).map_err(unreadable)?;
+    let found = Digest::of(&bytes);
+    if found != entry.sha256 {
+        let (id, path) = (entry.id.clone(), file.to_owned());
+        return Err(CatalogueError::Mismatch { id, path, found, expected: entry.sha256 }.into());
+    }
+    let weights = Weights::read(&bytes).map_err(|source| InferenceError::Checkpoint { model: entry.id.clone(), source })?;
+    drop(bytes);
+    Ok(weights.graph(SIZE, Precision::Fp32))
+}
+
+/// From black to white along the diagonal.
+fn gradient() -> Plane {
+    let (width, height) = (SIZE.width as usize, SIZE.height as usize);
+    let steps = (width + height - 2) as f32;
+    let data = (0..width * height).map(|i| (i % width + i / width) as f32 / steps).collect();
+    Plane::new(SIZE, data).expect("width × height values")
+}
