@@ -11,6 +11,8 @@ mod commands;
 mod golden;
 /// From a folder of scans to derivatives with records.
 mod happy;
+/// Files of others become models, or leave no trace.
+mod import;
 /// Roots and volumes that go away, fill up and come back.
 mod outages;
 /// kill -9, signals, full volumes: every scan ends exactly once.

@@ -63,7 +63,9 @@ impl CheckpointError {
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Format { .. } => Some("fetch the file again: it is cut short, damaged or not safetensors"),
-            Self::Foreign { .. } | Self::Mismatch { .. } => Some("only DDColor checkpoints with the official tensor names can be used"),
+            Self::Foreign { .. } | Self::Mismatch { .. } => {
+                Some("only DDColor checkpoints with the official tensor names can be used")
+            }
             Self::NonFinite { .. } => Some("fetch the file again, or export it again from the training run's last good state"),
             Self::Unsupported { .. } => None,
         }

@@ -97,8 +97,7 @@ fn kept(bytes: &[u8], planned: &Planned<'_>) -> Result<Vec<u8>, CheckpointError>
 }
 
 fn folded(source: &Source, tensors: &Tensors, keys: &[String; 3]) -> Result<Vec<u8>, ImportError> {
-    let refused =
-        |tensor: &String| ImportError::Checkpoint { path: source.path().to_owned(), source: non_finite(tensor) };
+    let refused = |tensor: &String| ImportError::Checkpoint { path: source.path().to_owned(), source: non_finite(tensor) };
     let values = |key: &String| {
         let dtype = tensors.inventory.get(key).map_or(Dtype::F32, |stated| stated.dtype);
         let values = decode(dtype, &tensors.read(source, key)?);

@@ -8,7 +8,8 @@ use crate::inference::ddcolor::CheckpointError;
 use crate::inference::{CatalogueError, InferenceError};
 
 /// Where a models directory that can be changed comes from.
-const COPY: &str = "copy the bundled models directory to a place that can be written, and point `models` in the configuration at it";
+const COPY: &str =
+    "copy the bundled models directory to a place that can be written, and point `models` in the configuration at it";
 
 /// Why a file did not become a model. Nothing of it is in the models directory then.
 #[derive(Debug, thiserror::Error)]

@@ -44,7 +44,22 @@ pub(super) fn walk(pickle: &[u8]) -> Result<(), Objection> {
         match opcode {
             b'.' => return Ok(()),
             // Marks, containers, constants, the stack, the memo, calls of what was named before.
-            b'(' | b')' | b'0'..=b'2' | b'N' | b'R' | b'Q' | b'a' | b'b' | b'd' | b'e' | b'l' | b's' | b't' | b'u' | b']' | b'}' => {}
+            b'('
+            | b')'
+            | b'0'..=b'2'
+            | b'N'
+            | b'R'
+            | b'Q'
+            | b'a'
+            | b'b'
+            | b'd'
+            | b'e'
+            | b'l'
+            | b's'
+            | b't'
+            | b'u'
+            | b']'
+            | b'}' => {}
             0x85..=0x89 => {}
             b'K' | b'h' | b'q' => skip(&mut rest, 1)?,
             0x80 => match take(&mut rest)? {
@@ -66,7 +81,8 @@ pub(super) fn walk(pickle: &[u8]) -> Result<(), Objection> {
             }
             b'c' => {
                 let (module, name) = (line(&mut rest)?, line(&mut rest)?);
-                let known = KNOWN.iter().any(|(known, names)| module == known.as_bytes() && names.iter().any(|n| name == n.as_bytes()));
+                let known =
+                    KNOWN.iter().any(|(known, names)| module == known.as_bytes() && names.iter().any(|n| name == n.as_bytes()));
                 if !known {
                     return Err(Objection::Callee(readable(&[module, b".", name].concat())));
                 }
