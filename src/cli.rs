@@ -93,11 +93,17 @@ pub enum Command {
     /// Check or show the configuration
     #[command(subcommand)]
     Config(Config),
-    /// Speed and memory on this machine
+    /// Speed and memory on this machine; or, with --quality, how near the colours come to known ones
     Bench {
         /// Pictures a measurement; medians are printed
         #[arg(long, default_value_t = 3, value_name = "N")]
         runs: u32,
+        /// Grey the colour photographs of this directory, colour them, and compare
+        #[arg(long, value_name = "DIR", conflicts_with = "runs")]
+        quality: Option<PathBuf>,
+        /// Write a row for every picture to this file
+        #[arg(long, value_name = "FILE", requires = "quality")]
+        csv: Option<PathBuf>,
         /// Form of the answer
         #[command(flatten)]
         form: Form,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::inference::{CatalogueError, ImportError, InferenceError, RuntimeError};
+use crate::inference::{ArrayError, CatalogueError, ImportError, InferenceError, RuntimeError};
 use crate::ingest::TreeError;
 use crate::job::Disposition;
 use crate::store::StoreError;
@@ -86,6 +86,14 @@ impl From<CatalogueError> for Failure {
     fn from(error: CatalogueError) -> Self {
         let hint = error.hint();
         Self::new(Exit::Configuration, error, hint.map(Into::into))
+    }
+}
+
+impl From<ArrayError> for Failure {
+    /// A file named on the command line that is not what the command takes.
+    fn from(error: ArrayError) -> Self {
+        let hint = error.hint();
+        Self::new(Exit::Usage, error, hint.map(Into::into))
     }
 }
 

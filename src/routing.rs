@@ -16,11 +16,16 @@ pub enum Scene {
     Architecture,
     /// Everything else, and the safe default.
     Other,
+    /// Typed or printed pages, maps, tables: left alone, so no picture is ever routed here.
+    Document,
 }
 
 impl Scene {
     /// All scenes, in the order of their scores.
-    pub const ALL: [Self; 3] = [Self::Portrait, Self::Architecture, Self::Other];
+    pub const ALL: [Self; 4] = [Self::Portrait, Self::Architecture, Self::Other, Self::Document];
+
+    /// The scenes that are coloured, in the order of their scores.
+    pub const COLOURED: [Self; 3] = [Self::Portrait, Self::Architecture, Self::Other];
 
     /// The word for it in configuration, records and logs.
     pub const fn as_str(self) -> &'static str {
@@ -28,6 +33,7 @@ impl Scene {
             Self::Portrait => "portrait",
             Self::Architecture => "architecture",
             Self::Other => "other",
+            Self::Document => "document",
         }
     }
 }
@@ -40,7 +46,7 @@ impl fmt::Display for Scene {
 
 /// A word that names no scene.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{word}\" is no scene: expected portrait, architecture or other")]
+#[error("\"{word}\" is no scene: expected portrait, architecture, other or document")]
 pub struct UnknownScene {
     word: String,
 }
@@ -63,6 +69,8 @@ pub struct SceneScores {
     pub architecture: f32,
     /// Other.
     pub other: f32,
+    /// Document; 0 of a network that does not know pages.
+    pub document: f32,
 }
 
 impl SceneScores {
@@ -72,6 +80,7 @@ impl SceneScores {
             Scene::Portrait => self.portrait,
             Scene::Architecture => self.architecture,
             Scene::Other => self.other,
+            Scene::Document => self.document,
         }
     }
 }
@@ -87,6 +96,8 @@ pub struct RoutingRules {
     pub colour_chroma: f32,
     /// Deviation of lightness (L* units) below which a scan counts as blank.
     pub blank_deviation: f32,
+    /// Document score above which a scan counts as a page and is left alone; at 1 none does.
+    pub document_score: f32,
 }
 
 /// Best score below which the scene network counts as undecided.
@@ -108,25 +119,40 @@ pub const COLOUR_CHROMA: f32 = 2.4;
 /// 6.1; of 15,967 pictures in all one lies below, an almost black transparency with 1.7.
 pub const BLANK_DEVIATION: f32 = 2.0;
 
+/// Document score above which a scan counts as a page. Above a half, so that a page is also the likeliest scene: a photograph
+/// left alone is missed by somebody, a page coloured is only odd.
+pub const DOCUMENT_SCORE: f32 = 0.6;
+
 impl Default for RoutingRules {
     fn default() -> Self {
-        Self { scene_override: None, min_score: MIN_SCORE, colour_chroma: COLOUR_CHROMA, blank_deviation: BLANK_DEVIATION }
+        Self {
+            scene_override: None,
+            min_score: MIN_SCORE,
+            colour_chroma: COLOUR_CHROMA,
+            blank_deviation: BLANK_DEVIATION,
+            document_score: DOCUMENT_SCORE,
+        }
     }
 }
 
 impl RoutingRules {
     /// Name and value of every threshold, in a fixed order: what a recipe says of routing.
     pub fn thresholds(&self) -> Vec<(String, f32)> {
-        [("min_score", self.min_score), ("colour_chroma", self.colour_chroma), ("blank_deviation", self.blank_deviation)]
-            .map(|(name, value)| (name.to_owned(), value))
-            .to_vec()
+        [
+            ("min_score", self.min_score),
+            ("colour_chroma", self.colour_chroma),
+            ("blank_deviation", self.blank_deviation),
+            ("document_score", self.document_score),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
     }
 }
 
 /// Where a scan goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
-    /// Scene.
+    /// Scene, never [`Scene::Document`].
     pub scene: Scene,
     /// Why, in words.
     pub reason: String,
@@ -153,6 +179,13 @@ pub enum Skip {
         /// The threshold it does not reach, L* units.
         threshold: f32,
     },
+    /// It is a page, not a photograph.
+    Document {
+        /// Score of the scene network, 0..=1.
+        score: f32,
+        /// The threshold it passes.
+        threshold: f32,
+    },
 }
 
 impl fmt::Display for Skip {
@@ -167,6 +200,11 @@ impl fmt::Display for Skip {
             Self::Blank { deviation, threshold } => {
                 write!(f, "blank: lightness varies by {deviation:.1} L* units, which is below {threshold:.1}")
             }
+            Self::Document { score, threshold } => write!(
+                f,
+                "looks like a printed or typed page (score {score:.2}, above {threshold:.2}): not coloured; set `scene = \"other\"` \
+                 for the collection to colour it anyhow"
+            ),
         }
     }
 }
@@ -180,7 +218,15 @@ pub fn precheck(features: &Features, rules: &RoutingRules) -> Option<Skip> {
     (deviation < rules.blank_deviation).then_some(Skip::Blank { deviation, threshold: rules.blank_deviation })
 }
 
-/// The route of a scan: the collection's word first, then the best score, unless it is too low to trust.
+/// Whether the scan is left alone because it is a page: its score passes the threshold, and the collection fixes no scene.
+pub fn page(scores: &SceneScores, rules: &RoutingRules) -> Option<Skip> {
+    let (score, threshold) = (scores.document, rules.document_score);
+    let is_page = rules.scene_override.is_none() && score.is_finite() && score > threshold;
+    is_page.then_some(Skip::Document { score, threshold })
+}
+
+/// The route of a scan that is not left alone: the collection's word first, then the best score of the scenes that are coloured, unless
+/// it is too low to trust.
 pub fn route(scores: &SceneScores, rules: &RoutingRules) -> Route {
     if let Some(scene) = rules.scene_override {
         return Route { scene, reason: format!("the collection fixes the scene {scene}"), overridden: true };
@@ -190,7 +236,7 @@ pub fn route(scores: &SceneScores, rules: &RoutingRules) -> Route {
         return other("a score of the scene network is not a finite number, so the safe default".to_owned());
     }
     // The first of equals: a tie is broken by the order of the scenes.
-    let best = Scene::ALL.into_iter().rev().max_by(|&one, &other| scores.of(one).total_cmp(&scores.of(other)));
+    let best = Scene::COLOURED.into_iter().rev().max_by(|&one, &other| scores.of(one).total_cmp(&scores.of(other)));
     let best = best.unwrap_or(Scene::Other);
     let score = scores.of(best);
     if score < rules.min_score {
@@ -205,7 +251,11 @@ mod tests {
     use super::*;
 
     const fn scores(portrait: f32, architecture: f32, other: f32) -> SceneScores {
-        SceneScores { portrait, architecture, other }
+        SceneScores { portrait, architecture, other, document: 0.0 }
+    }
+
+    const fn with_document(document: f32) -> SceneScores {
+        SceneScores { document, ..scores(0.3, 0.1, 0.0) }
     }
 
     const fn features(chroma_residual: f32, lightness_deviation: f32) -> Features {
@@ -218,7 +268,7 @@ mod tests {
             assert_eq!(scene.to_string().parse(), Ok(scene));
         }
         let error = "landscape".parse::<Scene>().unwrap_err().to_string();
-        assert_eq!(error, "\"landscape\" is no scene: expected portrait, architecture or other");
+        assert_eq!(error, "\"landscape\" is no scene: expected portrait, architecture, other or document");
     }
 
     #[test]
@@ -271,8 +321,45 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_left_alone_with_a_reason_and_a_way_out() {
+        let skip = page(&with_document(0.97), &RoutingRules::default()).unwrap();
+        let words = "looks like a printed or typed page (score 0.97, above 0.60): not coloured; set `scene = \"other\"` for the \
+                     collection to colour it anyhow";
+        assert_eq!(skip.to_string(), words);
+    }
+
+    #[test]
+    fn a_page_is_coloured_when_the_collection_fixes_a_scene() {
+        for scene in Scene::COLOURED {
+            let rules = RoutingRules { scene_override: Some(scene), ..RoutingRules::default() };
+            assert_eq!(page(&with_document(1.0), &rules), None);
+            assert_eq!(route(&with_document(1.0), &rules).scene, scene);
+        }
+    }
+
+    #[test]
+    fn a_document_score_that_does_not_pass_leaves_the_choice_to_the_rest() {
+        let rules = RoutingRules { min_score: 0.2, ..RoutingRules::default() };
+        let doubtful = with_document(0.6);
+        assert_eq!(page(&doubtful, &rules), None);
+        assert_eq!((route(&doubtful, &rules).scene, route(&doubtful, &rules).overridden), (Scene::Portrait, false));
+        let reason = route(&doubtful, &RoutingRules::default()).reason;
+        assert_eq!(reason, "uncertain: best score 0.30 for portrait is below 0.50, so the safe default");
+    }
+
+    #[test]
+    fn a_threshold_of_one_leaves_no_page_alone_and_a_score_that_is_no_number_is_no_page() {
+        let never = RoutingRules { document_score: 1.0, ..RoutingRules::default() };
+        assert_eq!(page(&with_document(1.0), &never), None);
+        for broken in [f32::NAN, f32::INFINITY] {
+            assert_eq!(page(&with_document(broken), &RoutingRules::default()), None);
+            assert!(route(&with_document(broken), &RoutingRules::default()).reason.contains("not a finite number"));
+        }
+    }
+
+    #[test]
     fn thresholds_come_in_a_fixed_order() {
         let names: Vec<String> = RoutingRules::default().thresholds().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["min_score", "colour_chroma", "blank_deviation"]);
+        assert_eq!(names, ["min_score", "colour_chroma", "blank_deviation", "document_score"]);
     }
 }

@@ -104,8 +104,9 @@ def main() -> None:
     ap.add_argument("prepared", type=Path)
     ap.add_argument("out", type=Path)
     ap.add_argument("--aside", type=Path, help="folder of colour pictures that nothing was trained on")
+    ap.add_argument("--no-sheets", action="store_true", help="numbers only")
     ap.add_argument("--scans", type=Path, help="folder of black-and-white scans, to look at")
-    ap.add_argument("--sizes", type=int, nargs="+", default=[192, 224, 256, 384, 512, 640, 960])
+    ap.add_argument("--sizes", type=int, nargs="+", default=[192, 224, 256, 384, 512, 640, 960, 1280])
     ap.add_argument("--limit", type=int, default=10**9, help="held-back pictures to use")
     ap.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = ap.parse_args()
@@ -154,23 +155,26 @@ def main() -> None:
         say(f"kept aside ({args.aside.name}), {len(files)} pictures")
         drift: list[np.ndarray] = []
         for size in args.sizes:
-            score = Score()
+            score, even = Score(), Score()
             for im in images:
                 rgb = torch.from_numpy(np.asarray(im).copy()).permute(2, 0, 1)[None].to(dev).float() / 255
                 grey, lab = grey_and_lab(squeeze(rgb, size))
                 guess = run(net, grey)
                 score.add(guess, lab[:, 1:])
+                even.add(*(ab - ab.mean((2, 3), keepdim=True) for ab in (guess, lab[:, 1:])))
                 if size == 512:
                     drift.append((run(half, grey) - guess).pow(2).sum(1).sqrt().flatten().cpu().numpy())
             say(f"  {size:4d}  {score.line()}")
+            say(f"  without each picture's mean tint: {even.line()}")
         if drift:
             d = np.concatenate(drift)
             say(f"FP16 against FP32 at 512: chroma distance mean {d.mean():.4f}, 99.9 % {np.quantile(d, 0.999):.3f}, max {d.max():.3f}")
         pages: list[Image.Image] = []
-        for im in images:
+        for im in images if not args.no_sheets else []:
             pages += [im.copy(), paint(net, im, 512, dev)]
-        sheet(pages, [x for f in files for x in (f.stem, "painted")], args.out / "aside.jpg", 8, 240)
-    if args.scans:
+        if pages:
+            sheet(pages, [x for f in files for x in (f.stem, "painted")], args.out / "aside.jpg", 8, 240)
+    if args.scans and not args.no_sheets:
         files = sorted(args.scans.glob("*.jpg"))
         for k in range(0, len(files), 25):
             some = files[k : k + 25]

@@ -1,13 +1,15 @@
 """Train the scene router and write models/scene.onnx.
 
     python prepare.py DATA_DIR PREPARED_DIR
-    python train_scene.py DATA_DIR/scenes-0.tar PREPARED_DIR scene.onnx --weights efficientnet-lite0-57934424.pth
+    python render_pages.py PAGES.tar
+    python train_scene.py DATA_DIR/scenes-0.tar PAGES.tar PREPARED_DIR scene.onnx --weights efficientnet-lite0-57934424.pth
         --scans eval/bw_fsa_owi --minutes 2
 
-EfficientNet-Lite0 from ImageNet, fine-tuned on grey pictures for portrait / architecture / other. Three sources:
-the scene tar (train/), 181 FSA colour transparencies that were labelled by eye (scene_labels.csv), and colour
-pictures of objects, garments and food as further examples of `other`. A picture is squeezed to 224 x 224, its aspect
-ignored. A tenth of the scene tar's train/ (by SHA-256) and a fifth of the labelled transparencies are held back to
+EfficientNet-Lite0 from ImageNet, fine-tuned on grey pictures for portrait / architecture / other / document. Four
+sources: the scene tar (train/), rendered pages, 181 FSA colour transparencies that were labelled by eye
+(scene_labels.csv), and colour pictures of objects, garments and food as further examples of `other`. Photographs get
+plain frames and numbers written near their edges, as film has, so that a little writing does not make a document. A picture is squeezed to 224 x 224, its aspect
+ignored. A tenth of the train/ folders (by SHA-256) and a fifth of the labelled transparencies are held back to
 choose the temperature, which is folded into the last layer.
 """
 from __future__ import annotations
@@ -33,11 +35,11 @@ from onnx_graph import Graph
 from train_starter import film
 from colour import to_linear
 
-CLASSES = ("portrait", "architecture", "other")
-FOLDERS = {"portrait": 0, "buildings": 1, "street": 1}  # every other folder is 2
+CLASSES = ("portrait", "architecture", "other", "document")
+FOLDERS = {"portrait": 0, "buildings": 1, "street": 1, "page": 3}  # every other folder is 2
 SIDE = 224
 # How often each source is drawn.
-SHARES = {"scenes": 0.70, "fsa": 0.18, "objects": 0.12}
+SHARES = {"scenes": 0.56, "fsa": 0.16, "objects": 0.10, "pages": 0.18}
 
 
 def scene_of_object(row: dict) -> int | None:
@@ -79,7 +81,7 @@ class Set:
         self.pixels = torch.from_numpy(np.stack(self.pixels)).to(self.device)
         self.extent = torch.tensor(self.extent, device=self.device, dtype=torch.float32)
         self.label = torch.tensor(self.label, device=self.device)
-        count = torch.bincount(self.label, minlength=3).clamp(min=1).float()
+        count = torch.bincount(self.label, minlength=4).clamp(min=1).float()
         self.weight = (1 / count)[self.label]  # classes equally often
 
     def whole(self) -> Tensor:
@@ -124,6 +126,16 @@ def borders(x: Tensor) -> Tensor:
     return torch.where(inside[:, None], x, tone)
 
 
+def scribble(x: Tensor, stamps: Tensor, photograph: Tensor) -> Tensor:
+    """Three in ten photographs get a number or a few words near an edge, light or dark."""
+    n, dev = x.shape[0], x.device
+    use = photograph & (torch.rand(n, device=dev) < 0.3)
+    mask = stamps[torch.randint(len(stamps), (n,), device=dev)][:, None].float() / 255
+    mask = torch.where((torch.rand(n, device=dev) < 0.5)[:, None, None, None], mask, mask.transpose(2, 3).flip(3))
+    tone = torch.rand(n, 1, 1, 1, device=dev).round() * 0.9 + 0.05
+    return torch.where(use[:, None, None, None], x + (tone - x) * mask, x)
+
+
 def fold(c: SameConv, bn: nn.BatchNorm2d) -> tuple[np.ndarray, np.ndarray]:
     k = bn.weight.double() / (bn.running_var.double() + bn.eps).sqrt()
     w, b = c.weight.double() * k[:, None, None, None], bn.bias.double() - bn.running_mean.double() * k
@@ -159,7 +171,7 @@ def export(net: EfficientNetLite0, path: str, temperature: float) -> None:
     x = g.op("Flatten", g.op("GlobalAveragePool", conv(x, net._conv_head, net._bn1, True)), axis=1)
     w, b = (t.detach().float().cpu().numpy() / temperature for t in (net._fc.weight, net._fc.bias))
     g.op("Softmax", g.op("Gemm", x, g.weight(w), g.weight(b), transB=1), axis=1, out="scores")
-    g.output("scores", [1, 3])
+    g.output("scores", [1, len(CLASSES)])
     g.save(path, {"id": "scene", "licence": "Apache-2.0", "source": "trained by models/training/train_scene.py",
                   "classes": ",".join(CLASSES), "temperature": f"{temperature:.4f}"})  # fmt: skip
 
@@ -183,6 +195,7 @@ def calibration_error(p: np.ndarray, label: np.ndarray, bins: int = 10) -> float
 def main() -> None:
     ap = argparse.ArgumentParser(description="train the scene router")
     ap.add_argument("tar", type=Path)
+    ap.add_argument("pages", type=Path)
     ap.add_argument("prepared", type=Path)
     ap.add_argument("file", type=Path)
     ap.add_argument("--weights", type=Path, required=True)
@@ -196,15 +209,21 @@ def main() -> None:
     torch.manual_seed(args.seed)
     dev = torch.device(args.device)
     began = time.time()
-    sets = {k: Set(dev) for k in ("scenes", "fsa", "objects", "held", "held_fsa", "test")}
-    with tarfile.open(args.tar) as t:
-        members = [m for m in t if m.isfile() and m.name.endswith(".jpg")]
-        for m in members[:: max(1, len(members) // args.limit)]:
-            data = t.extractfile(m).read()
-            split, folder, _ = m.name.split("/")
-            grey = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
-            held = int.from_bytes(hashlib.sha256(data).digest()[:4], "big") % 10 == 0
-            sets["test" if split == "test" else "held" if held else "scenes"].add(grey, FOLDERS.get(folder, 2))
+    sets = {k: Set(dev) for k in ("scenes", "fsa", "objects", "pages", "held", "held_fsa", "held_pages", "test", "test_pages")}
+    stamps = []
+    for tar, main, suffix in ((args.tar, "scenes", ""), (args.pages, "pages", "_pages")):
+        with tarfile.open(tar) as t:
+            members = [m for m in t if m.isfile() and m.name.endswith(".jpg")]
+            for m in members[:: max(1, len(members) // args.limit)]:
+                data = t.extractfile(m).read()
+                split, folder, _ = m.name.split("/")
+                grey = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+                if folder == "stamp":
+                    stamps.append(squeeze(grey))
+                    continue
+                held = int.from_bytes(hashlib.sha256(data).digest()[:4], "big") % 10 == 0
+                sets[("test" if split == "test" else "held") + suffix if held or split == "test" else main].add(grey, FOLDERS.get(folder, 2))
+    stamps = torch.from_numpy(np.stack(stamps)).to(dev)
     rows = [r for r in json.loads((args.prepared / "pictures.json").read_text()) if not r["tile"]]
     pixels = np.load(args.prepared / "pictures.npy", mmap_mode="r")
 
@@ -225,7 +244,7 @@ def main() -> None:
         s.seal()
     print({k: len(s.raw) for k, s in sets.items()}, f"{time.time() - began:.0f} s", flush=True)
 
-    net = pretrained(args.weights, classes=3, dropout=0.2).to(dev).to(memory_format=torch.channels_last).train()
+    net = pretrained(args.weights, classes=len(CLASSES), dropout=0.2).to(dev).to(memory_format=torch.channels_last).train()
     head = list(net._fc.parameters())
     body = [p for n, p in net.named_parameters() if not n.startswith("_fc")]
     opt = torch.optim.AdamW([{"params": body, "top": 4e-4}, {"params": head, "top": 2e-3}], lr=1e-3, weight_decay=0.02)
@@ -246,7 +265,7 @@ def main() -> None:
         parts = [sets[k].batch(n) for k, n in shares.items()]
         x, y = torch.cat([a for a, _ in parts]), torch.cat([b for _, b in parts])
         with torch.no_grad():
-            x = borders(film(to_linear(x).expand(-1, 3, -1, -1)))
+            x = borders(scribble(film(to_linear(x).expand(-1, 3, -1, -1)), stamps, y != 3))
         loss = objective(x, y)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -270,18 +289,22 @@ def main() -> None:
     def logits(x: Tensor) -> Tensor:
         return torch.cat([net(part.expand(-1, 3, -1, -1)).float() for part in x.split(64)])
 
-    held = [(logits(sets[k].whole()), sets[k].label) for k in ("held", "held_fsa")]
-    for name, (z, y) in zip(("held", "held_fsa"), held):
+    held = [(logits(sets[k].whole()), sets[k].label) for k in ("held", "held_fsa", "held_pages")]
+    for name, (z, y) in zip(("held", "held_fsa", "held_pages"), held):
         print(f"scene: {name} {float((z.argmax(1) == y).float().mean()):.4f} of {len(y)}", flush=True)
-    # Both held-back sets weigh the same: the temperature must suit tidy pictures and real scans.
+    # Tidy pictures and real scans weigh the same; rendered pages are too easy to say anything about doubt.
     options = np.exp(np.linspace(math.log(0.3), math.log(3), 93))
-    nll = [sum(float(F.cross_entropy(z / t, y)) for z, y in held) for t in options]
+    nll = [sum(float(F.cross_entropy(z / t, y)) for z, y in held[:2]) for t in options]
     temperature = float(options[int(np.argmin(nll))])
     z, y = logits(sets["test"].whole()), sets["test"].label
     prob, label = (z / temperature).softmax(1).cpu().numpy(), y.cpu().numpy()
     print(f"scene: {step} steps, temperature {temperature:.3f}, test {np.mean(prob.argmax(1) == label):.4f} of {len(label)}, "
           f"calibration error {calibration_error(prob, label):.4f}")  # fmt: skip
-    print("scene: test confusion (rows: truth)", [[int(((label == a) & (prob.argmax(1) == b)).sum()) for b in range(3)] for a in range(3)])
+    print("scene: test confusion (rows: truth)", [[int(((label == a) & (prob.argmax(1) == b)).sum()) for b in range(4)] for a in range(3)])
+    pages = (logits(sets["test_pages"].whole()) / temperature).softmax(1)[:, 3].cpu().numpy()
+    found = ", ".join(f"{np.mean(pages > t):.3f} above {t}" for t in (0.4, 0.6, 0.8))
+    print(f"scene: pages of the test folder taken for documents: {found}, of {len(pages)}; photographs of the test split "
+          f"above 0.6: {int((prob[:, 3] > 0.6).sum())}, above 0.4: {int((prob[:, 3] > 0.4).sum())}")  # fmt: skip
     args.file.parent.mkdir(parents=True, exist_ok=True)
     export(net, str(args.file), temperature)
     if args.scans:
@@ -291,6 +314,8 @@ def main() -> None:
         first = sum(100 + int(p.argmax()) in right for p, (_, _, right) in zip(prob, some))
         either = sum(int(p.argmax()) in right for p, (_, _, right) in zip(prob, some))
         print(f"scene: scans, first answer {first}, first or also {either}, of {len(some)}")
+        crossed = sum({int(p.argmax())} | {min(right)} == {0, 1} and int(p.argmax()) not in right for p, (_, _, right) in zip(prob, some))
+        print(f"scene: scans, portrait for architecture or the reverse {crossed}, largest document score {prob[:, 3].max():.2f}")
         for p, (name, _, right) in zip(prob, some):
             if int(p.argmax()) not in right:
                 print(f"  {name} {p.round(2).tolist()} wants {[CLASSES[i] for i in right if i < 3]}")

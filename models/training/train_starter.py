@@ -1,16 +1,19 @@
 """Train ddcolor-starter.
 
     python prepare.py DATA_DIR PREPARED_DIR
-    python train_starter.py PREPARED_DIR OUT_DIR --teacher efficientnet-lite0-57934424.pth --minutes 11
+    python train_starter.py PREPARED_DIR OUT_DIR --teacher efficientnet-lite0-57934424.pth --minutes 20
 
 Batches come in three picture sizes with about the same number of pixels, because the product works at 460 to
-1280 pixels: a network that has only seen 192 loses a quarter of its gain at 512. The grey input is aged like
+1280 pixels: a network that has only seen 192 loses a quarter of its gain at 512. Pictures with green vegetation and
+interiors are drawn more often, because both are scarce and both turn brown otherwise. The grey input is aged like
 film (spectral mix, gamma, contrast, blur, grain); the target stays the clean colour. An ImageNet classifier that
 looks at the *colour* crop, always at 192 pixels, lends the encoder its features: the student has to find the same
 meaning in grey, and at every size.
 
 OUT_DIR receives starter-0.safetensors and starter-1.safetensors (FP16, averaged weights, output still to be
-multiplied by 20; `export_starter.py` joins and folds them), renewed every minute, and log.txt.
+multiplied by 20; `export_starter.py` joins and folds them), renewed every minute, and log.txt. With --state FILE
+the whole state of training is written there after --stop-after seconds, and the same command goes on from it: the
+schedule counts seconds of training, wherever they were spent.
 """
 from __future__ import annotations
 
@@ -33,8 +36,15 @@ from ddcolor import STARTER, BlendedBatchNorm2d, DDColor, init_weights
 from efficientnet_lite import pretrained
 
 SCALE = 20.0  # the network's output times this is Lab units
-SIZES = {192: (128, 0.60), 384: (32, 0.25), 576: (14, 0.15)}  # size: (batch, share of the steps)
-LARGE_SHARE = {384: 3, 576: 2}  # pictures of a batch that come from the high-resolution pool
+SIZES = {192: (128, 0.50), 384: (32, 0.28), 768: (8, 0.22)}  # size: (batch, share of the steps)
+LARGE_SHARE = {384: 3, 768: 1}  # pictures of a batch that come from the high-resolution pool
+VEGETATION, INTERIOR = 2.0, 1.5  # a picture full of it is drawn 1 + this times as often as its set's others
+# ImageNet classes that are rooms, their furniture, shops and stages.
+INTERIORS = (
+    406, 415, 421, 423, 424, 435, 453, 454, 467, 492, 493, 495, 498, 509, 516, 520, 526, 527, 532, 534, 548, 553, 556, 559,
+    564, 579, 582, 598, 605, 619, 624, 648, 651, 664, 736, 743, 750, 760, 762, 765, 782, 788, 794, 799, 819, 827, 831, 846,
+    850, 851, 854, 857, 860, 861, 865, 876, 881, 894, 896, 905,
+)  # fmt: skip
 # Weight of each set in the draw. Garments and groceries have arbitrary colours: low.
 WEIGHTS = {
     "caltech101": 0.38, "nips17_ccby": 0.18, "fsa_colour": 0.15, "congress": 0.09, "us_house": 0.02,
@@ -46,7 +56,7 @@ WEIGHTS = {
 class Pictures:
     """All training pictures on the device as uint8; crops are drawn and resampled there."""
 
-    def __init__(self, folder: Path, device: torch.device, seed: int) -> None:
+    def __init__(self, folder: Path, device: torch.device, seed: int, teacher: nn.Module) -> None:
         rows = json.loads((folder / "pictures.json").read_text())
         self.rows = [r for r in rows if not r["held"]]
         pixels = np.load(folder / "pictures.npy", mmap_mode="r")
@@ -65,15 +75,40 @@ class Pictures:
             crowded = r["set"] == "caltech101" and r["category"] != "BACKGROUND_Google"
             return count[r["set"], r["category"]] ** -0.5 if crowded else 1.0
 
+        kept = torch.tensor([balance(r) for r in self.rows], device=device) * self.wanted(teacher)
         total: dict[str, float] = {}
-        for r in self.rows:
-            total[r["set"]] = total.get(r["set"], 0) + balance(r)
-        self.weight = torch.tensor([WEIGHTS[r["set"]] * balance(r) / total[r["set"]] for r in self.rows], device=device)
+        for r, k in zip(self.rows, kept.tolist()):
+            total[r["set"]] = total.get(r["set"], 0) + k
+        self.weight = kept * torch.tensor([WEIGHTS[r["set"]] / total[r["set"]] for r in self.rows], device=device)
         big = [r for r in self.rows if "large" in r]
         pixels = np.load(folder / "large.npy", mmap_mode="r")
         self.large = torch.from_numpy(pixels[[r["large"][0] for r in big]]).to(device)
         self.large_extent = torch.tensor([r["large"][1:] for r in big], device=device, dtype=torch.float32)
         self.rng = torch.Generator(device).manual_seed(seed)
+
+    @torch.no_grad()
+    def wanted(self, teacher: nn.Module) -> Tensor:
+        """How often a picture is drawn: 1, and more the more vegetation it shows or the surer it is an interior."""
+        interior = torch.zeros(1000, device=self.small.device)
+        interior[list(INTERIORS)] = 1
+        out, shown = [], [0.0, 0.0]
+        for i in range(0, len(self.rows), 256):
+            pixels = self.small[i : i + 256].permute(0, 3, 1, 2).float() / 255
+            parts = [
+                F.interpolate(p[None, :, : int(h), : int(w)], (192, 192), mode="bilinear", antialias=True, align_corners=False)
+                for p, (h, w) in zip(pixels, self.extent[i : i + 256].tolist())
+            ]
+            rgb = torch.cat(parts).clamp(0, 1)
+            lab = linear_to_lab(to_linear(F.avg_pool2d(rgb, 4)))
+            hue = torch.rad2deg(torch.atan2(lab[:, 2], lab[:, 1]))
+            green = (hue > 95) & (hue < 155) & (lab[:, 1:].norm(dim=1) > 12) & (lab[:, 0] > 12) & (lab[:, 0] < 85)
+            green = (green.float().mean((1, 2)) / 0.25).clamp(max=1)
+            *_, pooled = teacher.features(rgb)
+            room = ((teacher._fc(pooled).float().softmax(1) * interior).sum(1) / 0.4).clamp(max=1)
+            shown = [shown[0] + float((green > 0.5).sum()), shown[1] + float((room > 0.5).sum())]
+            out.append((1 + VEGETATION * green) * (1 + INTERIOR * room))
+        self.shown = shown
+        return torch.cat(out)
 
     def uniform(self, n: int, low: float, high: float) -> Tensor:
         return torch.rand(n, device=self.small.device, generator=self.rng) * (high - low) + low
@@ -145,9 +180,10 @@ def film(lin: Tensor) -> Tensor:
 class Trainee(nn.Module):
     """The network, the heads that distillation needs, and the loss."""
 
-    def __init__(self, net: DDColor) -> None:
+    def __init__(self, net: DDColor, rebalance: Tensor) -> None:
         super().__init__()
         self.net = net
+        self.rebalance = rebalance
         dims = net.cfg.dims
         self.heads = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in zip(dims[1:], (40, 112, 320)))
         self.classes = nn.Linear(dims[3], 1000)
@@ -164,8 +200,12 @@ class Trainee(nn.Module):
             *features, pooled = teacher.features(small.contiguous(memory_format=torch.channels_last))
             logits = teacher._fc(pooled)
         ab, skips, _ = self.net.run(grey.contiguous(memory_format=torch.channels_last))
-        colour = F.huber_loss(ab.float(), target, delta=2.0)
-        loss = colour
+        error = F.huber_loss(ab.float(), target, delta=2.0, reduction="none").mean(1)
+        chroma = target.norm(dim=1) * SCALE
+        # Grey pixels are many, coloured ones few: counted alike, everything doubtful becomes brown.
+        weight = 1 + self.rebalance * chroma / (chroma + 15)
+        loss = (error * weight).sum() / weight.sum()
+        colour = error.mean()
         for head, skip, feature in zip(self.heads, skips[1:], features):
             guess = head(skip)
             if size > 192:
@@ -222,7 +262,10 @@ def main() -> None:
     ap.add_argument("prepared", type=Path)
     ap.add_argument("out", type=Path)
     ap.add_argument("--teacher", type=Path, required=True, help="efficientnet-lite0 weights (ImageNet)")
-    ap.add_argument("--minutes", type=float, default=11.0, help="length of the schedule, compilation not counted")
+    ap.add_argument("--minutes", type=float, default=20.0, help="length of the schedule, compilation not counted")
+    ap.add_argument("--rebalance", type=float, default=0.0, help="coloured pixels weigh up to 1 + this against grey ones")
+    ap.add_argument("--state", type=Path, help="go on from here if it is there; written when the schedule is not done")
+    ap.add_argument("--stop-after", type=float, default=math.inf, help="seconds of this process, then write --state and stop")
     ap.add_argument("--seed", type=int, default=20261124)
     ap.add_argument("--lr", type=float, default=8e-4)
     ap.add_argument("--device", default="cuda")
@@ -231,6 +274,7 @@ def main() -> None:
     ap.add_argument("--warm", type=int, help="only compile for this size, into the compiler's cache, and stop")
     args = ap.parse_args()
 
+    launched = time.time()
     torch.manual_seed(args.seed)
     device = torch.device(args.device)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
@@ -243,11 +287,11 @@ def main() -> None:
 
     sizes = {s: (2 if args.small else n, p) for s, (n, p) in SIZES.items()}
     if args.small:
-        LARGE_SHARE.update({384: 1, 576: 1})
+        LARGE_SHARE.update({384: 1, 768: 1})
 
     net = DDColor(STARTER, drop_path=0.1, layer_scale=0.1)
     init_weights(net)
-    trainee = Trainee(net).to(device).to(memory_format=torch.channels_last).train()
+    trainee = Trainee(net, torch.tensor(args.rebalance, device=device)).to(device).to(memory_format=torch.channels_last).train()
     teacher = pretrained(args.teacher).to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
     norms = [m for m in net.modules() if isinstance(m, BlendedBatchNorm2d)]
     blend = torch.zeros((), device=device)
@@ -294,16 +338,30 @@ def main() -> None:
     say(f"{sum(p.numel() for p in net.parameters()):,} parameters")
     for size in sizes:
         warm(size)
-    pictures = Pictures(args.prepared, device, args.seed)
-    say(f"{len(pictures.rows)} pictures, {len(pictures.large)} of high resolution")
+    pictures = Pictures(args.prepared, device, args.seed, teacher)
+    say("{} pictures, {} of high resolution; full of vegetation {:.0f}, interiors {:.0f}".format(
+        len(pictures.rows), len(pictures.large), *pictures.shown))  # fmt: skip
 
     average = Average(net)
     chooser = np.random.default_rng(args.seed)
     names = sorted(sizes)
     share = np.array([sizes[s][1] for s in names])
     seen = skipped = step = 0
-    began = time.time()
-    saved = told = 0.0
+    earlier = 0.0
+    if args.state and args.state.exists():
+        state = torch.load(args.state, map_location=device)
+        trainee.load_state_dict(state["trainee"])
+        opt.load_state_dict(state["optimiser"])
+        for kept, value in zip(average.kept, state["average"]):
+            kept.copy_(value)
+        earlier, step, seen, skipped = state["clock"]
+        # Another stretch draws other pictures.
+        torch.manual_seed(args.seed + step)
+        pictures.rng.manual_seed(args.seed + step)
+        chooser = np.random.default_rng(args.seed + step)
+        say(f"going on at {earlier:.0f} s, step {step}")
+    began = time.time() - earlier
+    saved = told = earlier
     colour_sum, colour_n = torch.zeros((), device=device), 0
     norm_max = torch.zeros((), device=device)
     while True:
@@ -311,6 +369,16 @@ def main() -> None:
         p = elapsed / (args.minutes * 60)
         if p >= 1:
             break
+        if time.time() - launched > args.stop_after:
+            if not average.finite():
+                average.restore()
+            state = {"trainee": trainee.state_dict(), "optimiser": opt.state_dict(), "average": average.kept,
+                     "clock": (elapsed, step, seen, skipped)}  # fmt: skip
+            torch.save(state, args.state.with_suffix(".tmp"))
+            os.replace(args.state.with_suffix(".tmp"), args.state)
+            save_parts(average.state(), args.out)
+            say(f"stopped at {elapsed:.0f} s, step {step}, to go on from {args.state.name}")
+            return
         # Cosine by the clock, linear warm-up by steps.
         lr = args.lr * min(1.0, (step + 1) / 300) * (0.5 + 0.5 * math.cos(math.pi * p)) + 1e-6
         for g in opt.param_groups:

@@ -2,8 +2,11 @@
 
 mod ledger;
 mod networks;
+mod quality;
 mod scaling;
 mod stages;
+
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -15,6 +18,7 @@ use crate::config::Settings;
 use crate::daemon;
 use crate::failure::Exit;
 use crate::imaging::Size;
+use crate::publish;
 
 use ledger::LedgerFigures;
 use networks::NetworkFigures;
@@ -61,9 +65,23 @@ pub(super) async fn bench(settings: &Settings, runs: u32, form: Form) -> Result<
     if form.json { print_json(&to_json(&figures)) } else { print(&to_text(&figures)) }
 }
 
+/// How near the colours come to known ones. Looks at no ledger.
+pub(super) async fn quality(settings: &Settings, directory: &Path, csv: Option<&Path>, form: Form) -> Result<(), Failure> {
+    let (owned, from) = (settings.clone(), directory.to_owned());
+    let measured = tokio::task::spawn_blocking(move || quality::measure(&owned, &from)).await;
+    let measured = measured.map_err(|error| Failure::text(Exit::Failed, error, None))??;
+    if let Some(file) = csv {
+        publish::replace_file(file, measured.to_csv().as_bytes()).map_err(|error| {
+            let error = anyhow::Error::new(error).context(format!("{} cannot be written", plain(file.display())));
+            Failure::new(Exit::Disk, error, "name a file in a directory that is there and can be written".to_owned())
+        })?;
+    }
+    if form.json { print_json(&measured.to_json()) } else { print(&measured.to_text()) }
+}
+
 type Measured = (Value, Vec<StageFigures>, Vec<NetworkFigures>, ScalingFigures, crate::job::Recipe);
 
-fn measure(settings: &Settings, runs: u32, output: &std::path::Path) -> Result<Measured, Failure> {
+fn measure(settings: &Settings, runs: u32, output: &Path) -> Result<Measured, Failure> {
     let (catalogue, _) = daemon::profiles(settings)?;
     let profile = daemon::common_profile(settings, &catalogue)?;
     let (shop, device) = daemon::workshop(settings, &catalogue, [&profile])?;

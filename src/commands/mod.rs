@@ -38,7 +38,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Doctor(form) => doctor::doctor(load().map_err(Failure::from), form).await,
         Command::Config(Config::Check) => configuration::check(&load()?),
         Command::Config(Config::Show(form)) => configuration::show(&load()?, form),
-        Command::Bench { runs, form } => bench::bench(&settings()?, runs, form).await,
+        Command::Bench { quality: Some(directory), csv, form, .. } => {
+            bench::quality(&settings()?, &directory, csv.as_deref(), form).await
+        }
+        Command::Bench { runs, form, .. } => bench::bench(&settings()?, runs, form).await,
         Command::Sheet { output, collection, limit } => sheet::sheet(&settings()?, &output, collection, limit).await,
     }
 }

@@ -6,7 +6,7 @@ mod list;
 mod remove;
 mod verify;
 
-use super::{Exit, Failure, print, print_json};
+use super::{Exit, Failure, plain, print, print_json};
 use crate::cli::Models;
 use crate::config::Settings;
 

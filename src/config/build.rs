@@ -14,7 +14,7 @@ use super::settings::{
 };
 use super::values::Value;
 use crate::codec::{DecodeLimits, EncodeSettings, Format, TiffCompression};
-use crate::imaging::ExtentRules;
+use crate::imaging::{ExtentRules, Preprocessing};
 use crate::inference::{EngineSettings, Precision, ProviderChoice};
 use crate::ingest::Ready;
 use crate::job::RetryPolicy;
@@ -23,6 +23,9 @@ use crate::routing::{RoutingRules, Scene};
 /// Memory for which one more worker is started when their number is left to the machine, MiB: about what a 24-megapixel
 /// scan of 16 bits takes at its peak.
 const MEMORY_PER_WORKER: u64 = 700;
+
+const PREPROCESSING: &str = "network.preprocessing";
+const DENOISE: &str = "denoise.apply_to";
 
 /// Builds settings, or tells every problem.
 pub(super) fn build(layers: Layers, machine: &Machine) -> Result<Loaded, ConfigError> {
@@ -202,11 +205,10 @@ impl<'a> Scope<'a> {
                 min_score: self.threshold("routing.min_score"),
                 colour_chroma: self.threshold("routing.colour_chroma"),
                 blank_deviation: self.threshold("routing.blank_deviation"),
+                document_score: self.threshold("routing.document_score"),
             },
-            denoise: DenoiseSettings {
-                apply_to: self.word("denoise.apply_to", SCOPES),
-                threshold: self.threshold("denoise.threshold"),
-            },
+            denoise: DenoiseSettings { apply_to: self.word(DENOISE, SCOPES), threshold: self.threshold("denoise.threshold") },
+            preprocessing: self.word(PREPROCESSING, &[("fit", Preprocessing::Fit), ("parity", Preprocessing::Parity)]),
             precision: self.word("device.precision", &[("fp16", Precision::Fp16), ("fp32", Precision::Fp32)]),
             format: self.word("output.format", FORMATS),
             encode: EncodeSettings {
@@ -276,6 +278,16 @@ impl<'a> Scope<'a> {
             let written = |key| self.value(key).to_toml().to_string();
             let rule = format!("must not be longer than {} = {}{}", self.name(cap), written(cap), self.by(cap));
             found.push(self.problem(base, Some(format!("{}{}", written(base), self.by(base))), &rule));
+        }
+        let is_parity = self.text(PREPROCESSING) == "parity";
+        if self.says_something_about(&[PREPROCESSING, DENOISE]) && is_parity && self.text(DENOISE) != "off" {
+            let rule = format!(
+                "the authors' pipeline does not denoise, so it needs {} = \"off\", not {:?}{}",
+                self.name(DENOISE),
+                self.text(DENOISE),
+                self.by(DENOISE)
+            );
+            found.push(self.problem(PREPROCESSING, Some(format!("\"parity\"{}", self.by(PREPROCESSING))), &rule));
         }
         found
     }

@@ -119,6 +119,13 @@ impl Walk<'_> {
 
 /// The rule that an unknown name breaks.
 pub(super) fn unknown(vocabulary: &Vocabulary, name: &str) -> String {
+    if ["scene.document", "document"]
+        .iter()
+        .any(|section| name.strip_prefix(section).is_some_and(|rest| rest.starts_with('.') || rest.is_empty()))
+    {
+        return "is not a key: pages are left alone, so they have neither model nor height; routing.document_score decides"
+            .to_owned();
+    }
     match vocabulary.nearest(name) {
         Some(known) => format!("is not a key; did you mean {known}?"),
         None => "is not a key".to_owned(),

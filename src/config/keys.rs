@@ -53,7 +53,6 @@ fn widened(value: f32) -> f64 {
     value.to_string().parse().expect("a printed number is a number")
 }
 
-const SCENES: &[&str] = &["auto", "portrait", "architecture", "other"];
 const HEIGHT: Shape = Shape::Integer { min: 32, max: 4096 };
 const PORTRAIT: &str = "colour network for portraits, an id of the catalogue";
 const ARCHITECTURE: &str = "colour network for buildings and streets";
@@ -96,9 +95,12 @@ pub(super) const KEYS: &[Key] = &[
     key!("extent.enlarge", Some("extent.enlarge"), Flag, Switch(true), "whether scans smaller than the smallest height are enlarged to it for the network"),
     key!("extent.max_megapixels", Some("extent.max_megapixels"), Real { min: 0.25, max: 32.0 }, Number(2.5), "largest area of the network's copy; memory grows with it: about 3.5 GB for DDColor-L in FP16 at 1.2, twice that at 2.5"),
 
+    key!("network.preprocessing", Some("preprocessing"), Word(&["fit", "parity"]), Text("fit"), "fit: aspect kept, antialiased; parity: as the authors' Python pipeline does, squashed to a square of height.max (theirs is 512), for comparison with its results; needs denoise.apply_to = \"off\""),
+
     key!("routing.min_score", Some("routing.min_score"), Real { min: 0.0, max: 1.0 }, Routing(|rules| rules.min_score), "a best score below this sends the picture to `other`"),
     key!("routing.colour_chroma", Some("routing.colour_chroma"), Real { min: 0.0, max: 100.0 }, Routing(|rules| rules.colour_chroma), "chroma (Lab units) beside an even tone, above which a scan counts as already in colour"),
     key!("routing.blank_deviation", Some("routing.blank_deviation"), Real { min: 0.0, max: 50.0 }, Routing(|rules| rules.blank_deviation), "deviation of lightness (L* units) below which a scan counts as blank"),
+    key!("routing.document_score", Some("routing.document_score"), Real { min: 0.0, max: 1.0 }, Routing(|rules| rules.document_score), "document score above which a scan counts as a printed or typed page and is skipped; 1: none is"),
 
     key!("denoise.apply_to", Some("denoise.apply_to"), Word(&["network", "output", "off"]), Text("network"), "network: only the network's copy; output: the published lightness too, recorded as a change; off"),
     key!("denoise.threshold", Some("denoise.threshold"), Real { min: 0.0, max: 255.0 }, Number(7.0), "noise of the network's copy (standard deviation, 8-bit steps) above which the denoiser runs"),
@@ -127,7 +129,7 @@ pub(super) const COLLECTION_KEYS: &[Key] = &[
     key!("name", None, Name, Absent, "required, unique: what the collection is called in reports and records"),
     key!("ingest", None, Path, Absent, "required: where its scans arrive; only ever read"),
     key!("output", None, Path, Absent, "required: where its derivatives and their records go"),
-    key!("scene", None, Word(SCENES), Text("auto"), "auto: the scene network decides; or one scene for the whole collection"),
+    key!("scene", None, Shape::Scene, Text("auto"), "auto: the scene network decides; or one scene for the whole collection"),
     key!("ready", None, Word(&["stable", "marker"]), Text("stable"), "stable: a scan is ready when it rests; marker: when a file NAME.done lies beside it as well"),
     key!("poll", None, Flag, Switch(false), "true: never rely on notifications of the kernel, which network shares do not give"),
 ];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::layers::Effective;
 use crate::codec::{DecodeLimits, EncodeSettings, Format};
-use crate::imaging::ExtentRules;
+use crate::imaging::{ExtentRules, Preprocessing};
 use crate::inference::{EngineSettings, Precision};
 use crate::ingest::Ready;
 use crate::job::RetryPolicy;
@@ -68,6 +68,8 @@ pub struct ProfileSettings {
     pub rules: RoutingRules,
     /// Noise.
     pub denoise: DenoiseSettings,
+    /// What happens around the colour network.
+    pub preprocessing: Preprocessing,
     /// Precision asked of the colour network.
     pub precision: Precision,
     /// Format of derivatives.

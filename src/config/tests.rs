@@ -9,6 +9,7 @@ use super::layers::Layers;
 use super::machine::Machine;
 use super::*;
 use crate::codec::Format;
+use crate::imaging::Preprocessing;
 use crate::inference::{Precision, ProviderChoice};
 use crate::ingest::Ready;
 use crate::routing::Scene;
@@ -104,6 +105,21 @@ fn a_smallest_height_above_the_largest_is_told_even_when_one_is_a_default() {
 }
 
 #[test]
+fn parity_and_denoising_exclude_each_other() {
+    let told = told(load("[network]\npreprocessing = \"parity\"\n"));
+    assert!(told.contains("1 problem") && told.contains("network.preprocessing = \"parity\": "), "{told}");
+    assert!(told.contains("needs denoise.apply_to = \"off\", not \"network\" (default)"), "{told}");
+    let sound = "[network]\npreprocessing = \"parity\"\n[denoise]\napply_to = \"off\"\n";
+    assert_eq!(load(sound).unwrap().settings.profile.preprocessing, Preprocessing::Parity);
+    let one = format!("{COLLECTION}preprocessing = \"parity\"\n[collection.denoise]\napply_to = \"off\"\n");
+    let settings = load(&one).unwrap().settings;
+    assert_eq!(settings.collections[0].profile.preprocessing, Preprocessing::Parity);
+    assert_eq!(settings.profile.preprocessing, Preprocessing::Fit);
+    let own = self::told(load(&format!("{sound}{COLLECTION}[collection.denoise]\napply_to = \"output\"\n")));
+    assert!(own.contains("needs collection.plates.denoise.apply_to = \"off\", not \"output\""), "{own}");
+}
+
+#[test]
 fn a_collection_is_whole_uniquely_named_and_safely_named() {
     let told = told(load(
         "[[collection]]\nname = \"a\"\ningest = \"in\"\n[[collection]]\nname = \"a\"\ningest = \"i2\"\noutput = \"o2\"\n\
@@ -160,6 +176,20 @@ fn a_collections_own_keys_lie_over_the_common_ones_for_it_alone() {
     assert_eq!((prints.ready, prints.poll, prints.rest), (Ready::Stable, false, Duration::from_secs(10)));
     assert_eq!(prints.profile, settings.profile);
     assert_eq!(prints.profile.format, OutputChoice::Fixed(Format::Png));
+}
+
+#[test]
+fn pages_are_no_scene_of_a_collection_and_have_no_model() {
+    let fixed = told(load(&format!("{COLLECTION}scene = \"document\"\n")));
+    assert!(fixed.contains("line 5: collection.plates.scene = \"document\": pages are left alone, not coloured"), "{fixed}");
+    for section in ["[scene.document]\nmodel = \"ddcolor-starter\"\n", "scene.document.height = { min = 96, max = 96 }\n"] {
+        let told = told(load(section));
+        assert!(told.contains("scene.document: is not a key: pages are left alone"), "{told}");
+    }
+    let own = told(load(&format!("{COLLECTION}[collection.document]\nmodel = \"x\"\n")));
+    assert!(own.contains("collection.plates.document: is not a key: pages are left alone"), "{own}");
+    let rules = load("[routing]\ndocument_score = 0.9\n").unwrap().settings.profile.rules;
+    assert!((rules.document_score - 0.9).abs() < f32::EPSILON);
 }
 
 #[test]

@@ -3,6 +3,12 @@
 use std::time::Duration;
 
 use super::duration;
+use crate::routing::Scene;
+
+const SCENES: &[&str] = &["auto", Scene::Portrait.as_str(), Scene::Architecture.as_str(), Scene::Other.as_str()];
+/// Why a collection cannot be fixed to pages.
+const PAGES: &str = "pages are left alone, not coloured, so a collection of them needs no ingest root; \"auto\" finds the pages among \
+                     photographs, and \"other\" colours everything, pages included";
 
 /// A value as it was typed, before anybody knows whether it is right.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +40,7 @@ impl Given {
             Shape::Integer { .. } => text.parse().ok().map(Self::Integer),
             Shape::Number { .. } => text.parse().ok().map(Self::Number),
             Shape::Switch => text.parse().ok().map(Self::Switch),
-            Shape::Word(_) | Shape::Path | Shape::Name | Shape::Duration { .. } => None,
+            Shape::Word(_) | Shape::Scene | Shape::Path | Shape::Name | Shape::Duration { .. } => None,
         };
         read.unwrap_or_else(|| Self::Text(text.to_owned()))
     }
@@ -45,6 +51,8 @@ impl Given {
 pub(super) enum Shape {
     /// One of these words.
     Word(&'static [&'static str]),
+    /// `auto`, or a scene that is coloured.
+    Scene,
     /// A path, not empty.
     Path,
     /// The name of a collection or model.
@@ -86,6 +94,8 @@ impl Shape {
     pub(super) fn check(&self, given: &Given) -> Result<Value, String> {
         match (self, given) {
             (Self::Word(words), Given::Text(text)) if words.contains(&text.as_str()) => Ok(Value::Text(text.clone())),
+            (Self::Scene, Given::Text(text)) if SCENES.contains(&text.as_str()) => Ok(Value::Text(text.clone())),
+            (Self::Scene, Given::Text(text)) if text == Scene::Document.as_str() => Err(PAGES.to_owned()),
             (Self::Path, Given::Text(text)) if !text.is_empty() && !text.contains('\0') => Ok(Value::Text(text.clone())),
             (Self::Name, Given::Text(text)) if is_name(text) => Ok(Value::Text(text.clone())),
             (Self::Duration { min, max }, Given::Text(text)) => {
@@ -109,10 +119,8 @@ impl Shape {
     /// What is allowed, in words.
     pub(super) fn rule(&self) -> String {
         match self {
-            Self::Word(words) => {
-                let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
-                format!("must be one of {}", quoted.join(", "))
-            }
+            Self::Word(words) => one_of(words),
+            Self::Scene => one_of(SCENES),
             Self::Path => "must be a path in quotation marks, not empty".to_owned(),
             Self::Name => {
                 "must be a name: 1 to 64 letters, digits, spaces, or any of - _ . ( ), starting with a letter or digit".to_owned()
@@ -125,6 +133,11 @@ impl Shape {
             Self::Switch => "must be true or false".to_owned(),
         }
     }
+}
+
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| format!("{word:?}")).collect();
+    format!("must be one of {}", quoted.join(", "))
 }
 
 /// Names go into thread names, logs, queries and file paths of reports: letters of any script, but nothing that a shell, a

@@ -107,6 +107,7 @@ fn profile(
         // One switch and one bound for all scenes.
         enlarge: settings.other.extent.enlarge,
         max_area: settings.other.extent.max_area,
+        preprocessing: settings.preprocessing.to_string(),
         router: router.clone(),
         scene_override: settings.rules.scene_override.map(|scene| scene.to_string()),
         routing: settings.rules.thresholds(),
@@ -130,6 +131,7 @@ fn profile(
         other,
         router,
         denoise,
+        preprocessing: settings.preprocessing,
         precision: settings.precision,
         format: match settings.format {
             OutputChoice::Source => OutputFormat::Source,

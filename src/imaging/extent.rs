@@ -60,6 +60,13 @@ pub enum ExtentRule {
         /// The bound, pixels.
         max_area: u64,
     },
+    /// Squashed to a square, as the authors' pipeline does.
+    Squashed {
+        /// The square.
+        size: Size,
+        /// The side that was asked for, pixels.
+        wanted: u32,
+    },
 }
 
 impl fmt::Display for ExtentRule {
@@ -73,6 +80,14 @@ impl fmt::Display for ExtentRule {
             Self::Enlarged { height, minimum } => write!(f, "height {height} enlarged to the minimum {minimum}"),
             Self::BoundedByArea { height, bounded, max_area } => {
                 write!(f, "height {bounded} instead of {height}, to keep the area within {max_area} pixels")
+            }
+            Self::Squashed { size, wanted } => {
+                write!(f, "parity: squashed to {size} without antialiasing, as the authors' pipeline does")?;
+                if size.height == *wanted {
+                    Ok(())
+                } else {
+                    write!(f, " (a multiple of 32 within the bounds, instead of {wanted})")
+                }
             }
         }
     }
@@ -110,6 +125,16 @@ impl ModelExtent {
         }
         let content = within_area(scan, height, max_area);
         Self::of(content, ExtentRule::BoundedByArea { height, bounded: content.height, max_area })
+    }
+
+    /// The square that [`super::parity_input`] fills, whatever the scan's shape: its side is `max_height`, brought down to a
+    /// multiple of 32 within the area, and at least 32. The authors' own default is 512.
+    pub fn squashed(rules: &ExtentRules) -> Self {
+        let wanted = rules.max_height;
+        let bounded = u64::from(wanted).min(rules.max_area.isqrt()) as u32;
+        let side = (bounded / MULTIPLE).max(1) * MULTIPLE;
+        let size = Size::new(side, side);
+        Self::of(size, ExtentRule::Squashed { size, wanted })
     }
 
     fn of(content: Size, rule: ExtentRule) -> Self {
@@ -219,6 +244,22 @@ mod tests {
         assert!(extent.size().pixels() > rules().max_area * 9 / 10, "{extent:?} wastes the bound");
         let words = extent.rule().to_string();
         assert!(words.contains(" instead of 680, ") && words.ends_with("within 2097152 pixels"), "{words}");
+    }
+
+    #[test]
+    fn a_squashed_copy_is_a_square_of_the_largest_height() {
+        let square = |max_height, max_area| {
+            let extent = ModelExtent::squashed(&ExtentRules { max_height, max_area, ..rules() });
+            assert_eq!(extent.size(), extent.content());
+            (extent.size().width, extent.size().height, extent.rule().to_string())
+        };
+        let (width, height, words) = square(512, 1 << 21);
+        assert_eq!((width, height), (512, 512));
+        assert_eq!(words, "parity: squashed to 512×512 without antialiasing, as the authors' pipeline does");
+        let (width, _, words) = square(680, 1 << 21);
+        assert!(width == 672 && words.ends_with("instead of 680)"), "{words}");
+        assert_eq!(square(1280, 1 << 20).0, 1024);
+        assert_eq!(square(1, 1).0, 32);
     }
 
     #[test]

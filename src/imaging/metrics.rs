@@ -75,7 +75,8 @@ pub fn colour_difference(one: &ScanImage, other: &ScanImage) -> Option<ColourDif
     Some(ColourDifference { mean: mean as f32, p999, max })
 }
 
-fn lab_at(image: &ScanImage, pixel: usize) -> [f32; 3] {
+/// L*, a*, b* of a pixel; alpha is ignored.
+pub(super) fn lab_at(image: &ScanImage, pixel: usize) -> [f32; 3] {
     let channels = image.channels();
     let sample = |channel: usize| {
         let index = pixel * channels.count() + if channels.is_rgb() { channel } else { 0 };

@@ -172,7 +172,7 @@ impl Tap {
 }
 
 /// Chroma the arithmetic can work with.
-fn tame(value: f32) -> f32 {
+pub(super) fn tame(value: f32) -> f32 {
     if value.is_nan() { 0.0 } else { value.clamp(-LARGEST_CHROMA, LARGEST_CHROMA) }
 }
 

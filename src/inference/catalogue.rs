@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use crate::digest::Digest;
 
-pub use edit::CatalogueEdit;
+pub use edit::{CatalogueEdit, Removed};
 pub(super) use entry::fault;
 pub use entry::{Entry, FixedSize, ModelKind};
 pub use error::CatalogueError;

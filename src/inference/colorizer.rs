@@ -7,7 +7,7 @@ use super::numerics::{self, Accepted, Refused, Verdict};
 use super::pool::Pool;
 use super::profile::Observed;
 use super::session::{Input, Network, Place, Sizes};
-use super::{InferenceError, Numerics, Precision, PrecisionFacts, Provider};
+use super::{Fallback, InferenceError, Numerics, Precision, PrecisionFacts, Provider};
 use crate::imaging::{ChromaPlanes, Plane, Size};
 
 /// One picture for the colour network.
@@ -78,7 +78,7 @@ impl Colorizer {
 }
 
 /// The precision to begin with, and why it is not the one asked for.
-fn attainable(requested: Precision, provider: Provider) -> (Precision, Option<&'static str>) {
+pub(super) fn attainable(requested: Precision, provider: Provider) -> (Precision, Option<&'static str>) {
     match (provider, requested) {
         (Provider::Cpu, Precision::Fp16) => (Precision::Fp32, Some("the CPU provider computes in fp32")),
         (Provider::Cpu, Precision::Fp32) | (Provider::Cuda, _) => (requested, None),
@@ -113,7 +113,12 @@ fn refuse(model: &str, refused: Refused<InferenceError>) -> InferenceError {
 }
 
 fn coloured(requested: Precision, unmet: Option<&str>, accepted: Accepted<Observed>) -> Coloured {
-    let Accepted { chroma, numerics, observed: seen, fallback } = accepted;
+    let Accepted { chroma, numerics, observed, fallback } = accepted;
+    Coloured { chroma, numerics, precision: facts(requested, unmet, observed, fallback) }
+}
+
+/// What was asked for, why it cannot be had, and what the session showed, as it is told to others.
+pub(super) fn facts(requested: Precision, unmet: Option<&str>, seen: Observed, fallback: Option<Fallback>) -> PrecisionFacts {
     let observed = seen.precision();
     let reason = (observed != requested).then(|| match (&fallback, unmet) {
         (Some(fallback), _) => format!("run again in {}: {}", fallback.to, fallback.reason),
@@ -121,21 +126,19 @@ fn coloured(requested: Precision, unmet: Option<&str>, accepted: Accepted<Observ
         (None, None) => format!("{} of {} heavy operators read fp16", seen.heavy_fp16, seen.heavy),
     });
     let islands = if observed == Precision::Fp16 { ddcolor::FP32_ISLANDS } else { &[] };
-    let precision = PrecisionFacts {
+    PrecisionFacts {
         requested,
         observed,
         reason,
         fp32_islands: islands.iter().map(|&island| island.to_owned()).collect(),
         fallback,
         provider: seen.provider,
-    };
-    Coloured { chroma, numerics, precision }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::Fallback;
 
     const FP16: Observed = Observed { provider: Provider::Cuda, heavy: 10, heavy_fp16: 9 };
     const FP32: Observed = Observed { provider: Provider::Cuda, heavy: 10, heavy_fp16: 0 };

@@ -39,6 +39,7 @@ pub(super) fn choose(loaded: &Loaded, settings: &EngineSettings) -> Result<(Plac
         provider: Provider::Cpu,
         threads: settings.threads,
         memory_mib: settings.memory_mib,
+        tf32: true,
     };
     let works = match settings.provider {
         ProviderChoice::Cpu => None,

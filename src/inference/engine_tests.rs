@@ -25,7 +25,7 @@ impl Work for Pretended {
     fn scene_scores(&mut self, grey: &Plane) -> Result<SceneScores, InferenceError> {
         assert_ne!(grey.data()[0], 13.0, "an unlucky picture");
         assert_eq!(thread::current().name(), Some("inference"));
-        Ok(SceneScores { portrait: grey.data()[0], architecture: 0.0, other: 0.0 })
+        Ok(SceneScores { portrait: grey.data()[0], architecture: 0.0, other: 0.0, document: 0.0 })
     }
 
     fn denoise(&mut self, grey: &Plane, sigma: f32) -> Result<Plane, InferenceError> {

@@ -123,8 +123,7 @@ pub fn import(models: &Path, engine: &EngineSettings, request: &ImportRequest<'_
     let finished = part.finish()?;
     (entry.bytes, entry.sha256) = (finished.bytes, finished.sha256);
     (entry.architecture, entry.parameters, entry.size) = (made.architecture, Some(made.parameters), made.size);
-    let failed = |source| ImportError::Trial { id: entry.id.clone(), source: Box::new(source) };
-    trial.run(&entry, part.path()).map_err(failed)?;
+    trial.run(&entry, part.path())?;
     let placed = part.place_new(&entry)?;
     edit.add(&entry)?;
     Ok(Imported { path: placed.keep(), outcome: ImportOutcome::Added, variant: Some(made.variant), entry })

@@ -11,11 +11,14 @@
 //! | `session`, `profile` | one network, and what its own run says about where and how it ran |
 //! | `pool` | which sessions are kept |
 //! | `router`, `denoiser`, `colorizer` | one network each, from plane to result |
+//! | `array`, `check` | a network on an array from elsewhere, compared with what it gave there |
 //! | `numerics` | pure: whether a result can be believed |
 //! | `ddcolor` | weights to graph |
 //! | `import` | a file of others to a model of the catalogue |
 
+mod array;
 mod catalogue;
+mod check;
 mod colorizer;
 pub mod ddcolor;
 mod denoiser;
@@ -34,7 +37,9 @@ pub mod runtime;
 mod session;
 mod trial;
 
-pub use catalogue::{Catalogue, CatalogueEdit, CatalogueError, Entry, FileState, FixedSize, ModelKind};
+pub use array::{Array, ArrayError};
+pub use catalogue::{Catalogue, CatalogueEdit, CatalogueError, Entry, FileState, FixedSize, ModelKind, Removed};
+pub use check::{CheckRequest, Checked, Difference, check};
 pub use colorizer::{ColorizeRequest, Coloured};
 pub use device::DeviceReport;
 pub use engine::{Engine, EngineSettings};

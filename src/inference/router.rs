@@ -13,6 +13,8 @@ use crate::routing::SceneScores;
 /// Side of the square that the network looks at, as it was trained.
 const SIDE: u32 = 224;
 const PIXELS: usize = (SIDE * SIDE) as usize;
+/// Name of the network's output: portrait, architecture, other and, of networks that know pages, document.
+const SCORES: &str = "scores";
 
 /// The scene network and its session.
 #[derive(Debug)]
@@ -20,30 +22,41 @@ pub(super) struct Router {
     id: String,
     model: Vec<u8>,
     pool: Pool<(), Network>,
+    /// How many scores the network gives: 3, or 4 when it knows pages.
+    count: usize,
 }
 
 impl Router {
     /// Loads the network, so that a model which cannot be used is found before a scan is.
     pub(super) fn open(place: &Place, id: String, model: Vec<u8>) -> Result<Self, InferenceError> {
-        let mut router = Self { id, model, pool: Pool::new(1) };
-        router.pool.run(&(), || Network::open(place, &router.id, &router.model, Sizes::Fixed(&[])), |_| Ok(()))?;
-        Ok(router)
+        let mut pool = Pool::new(1);
+        let open = || Network::open(place, &id, &model, Sizes::Fixed(&[]));
+        let found = pool.run(&(), open, |network| Ok(network.last_dimension(SCORES)))?;
+        let count = match found {
+            Some(count @ 3..=4) => count,
+            found => {
+                let found = found.map_or_else(|| "an unknown number of scores".to_owned(), |count| format!("{count} scores"));
+                return Err(InferenceError::Contract { network: id, found, expected: "3 or 4 scores".to_owned() });
+            }
+        };
+        Ok(Self { id, model, pool, count })
     }
 
     /// Scores of a grey picture in 0..=1 of any size.
     pub(super) fn scores(&mut self, place: &Place, grey: &Plane) -> Result<SceneScores, InferenceError> {
         let square = squeeze(grey);
         let side = SIDE as usize;
-        let Self { id, model, pool } = self;
+        let Self { id, model, pool, count } = self;
         let open = || Network::open(place, id, model, Sizes::Fixed(&[]));
         let scores = pool.run(&(), open, |network| {
             let input = Input { name: "grey", shape: &[1, 1, side, side], data: &square };
-            network.run(&[input], "scores", 3)
+            network.run(&[input], SCORES, *count)
         })?;
         if scores.iter().any(|score| !score.is_finite()) {
             return Err(InferenceError::NonFinite { network: id.clone(), detail: format!("scores {scores:?}") });
         }
-        Ok(SceneScores { portrait: scores[0], architecture: scores[1], other: scores[2] })
+        let document = scores.get(3).copied().unwrap_or(0.0);
+        Ok(SceneScores { portrait: scores[0], architecture: scores[1], other: scores[2], document })
     }
 
     /// Lets the session go.

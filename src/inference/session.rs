@@ -1,13 +1,16 @@
 //! One network on one provider: a session that is never shared, and says where its first run took place.
 
+use std::path::Path;
+
 use ort::environment::Environment;
 use ort::ep::{self, ArenaExtendStrategy};
+use ort::session::builder::SessionBuilder;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::TensorRef;
 
 use super::error::one_line;
 use super::profile::{Observed, ProfileDirectory, observe};
-use super::{InferenceError, Provider};
+use super::{Array, InferenceError, Provider};
 
 /// What every session of an engine has in common.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub(super) struct Place {
     pub(super) threads: usize,
     /// Bound on a session's own memory on the card, MiB; 0: none.
     pub(super) memory_mib: u64,
+    /// Whether products of FP32 may be rounded to TF32 on the card. Switching it off takes tensor cores from FP16 too.
+    pub(super) tf32: bool,
 }
 
 /// Sizes that change between runs, by the names the network gives them.
@@ -51,8 +56,22 @@ pub(super) struct Network {
 impl Network {
     /// Makes a session of an ONNX model.
     pub(super) fn open(place: &Place, name: &str, model: &[u8], sizes: Sizes<'_>) -> Result<Self, InferenceError> {
+        Self::open_with(place, name, sizes, |mut builder| builder.commit_from_memory(model))
+    }
+
+    /// As [`Network::open`], of a model in a file: the runtime reads it piece by piece, and there is one copy fewer of it.
+    pub(super) fn open_file(place: &Place, name: &str, model: &Path, sizes: Sizes<'_>) -> Result<Self, InferenceError> {
+        Self::open_with(place, name, sizes, |mut builder| builder.commit_from_file(model))
+    }
+
+    fn open_with(
+        place: &Place,
+        name: &str,
+        sizes: Sizes<'_>,
+        commit: impl FnOnce(SessionBuilder) -> Result<Session, ort::Error>,
+    ) -> Result<Self, InferenceError> {
         let profile = ProfileDirectory::create().map_err(|error| unclear(name, error))?;
-        let session = build(place, name, model, sizes, &profile);
+        let session = builder(place, name, sizes, &profile).and_then(commit);
         let session = session.map_err(|error| InferenceError::from_load(name, &error))?;
         Ok(Self { session, name: name.to_owned(), provider: place.provider, profile: Some(profile), observed: None })
     }
@@ -62,14 +81,20 @@ impl Network {
     ///
     /// After the first run the session's profile is read: a session that did not run where it was meant to is an error.
     pub(super) fn run(&mut self, inputs: &[Input<'_>], output: &str, expected: usize) -> Result<Vec<f32>, InferenceError> {
-        let data = self.run_session(inputs, output)?;
-        if let Some(profile) = self.profile.take() {
-            self.observed = Some(self.read_back(&profile)?);
-        }
+        let data = self.run_for(inputs, &[output])?.swap_remove(0).values;
         if data.len() != expected {
             return Err(self.contract(format!("{} values", data.len()), format!("{expected} values")));
         }
         Ok(data)
+    }
+
+    /// As [`Network::run`], for several outputs, in the order of the names.
+    pub(super) fn run_for(&mut self, inputs: &[Input<'_>], names: &[&str]) -> Result<Vec<Array>, InferenceError> {
+        let found = self.run_session(inputs, names)?;
+        if let Some(profile) = self.profile.take() {
+            self.observed = Some(self.read_back(&profile)?);
+        }
+        Ok(found)
     }
 
     /// Where and how the first run took place; `None` before it.
@@ -77,7 +102,13 @@ impl Network {
         self.observed
     }
 
-    fn run_session(&mut self, inputs: &[Input<'_>], output: &str) -> Result<Vec<f32>, InferenceError> {
+    /// Size of an output's last dimension, where the model fixes it.
+    pub(super) fn last_dimension(&self, output: &str) -> Option<usize> {
+        let outlet = self.session.outputs().iter().find(|outlet| outlet.name() == output)?;
+        usize::try_from(*outlet.dtype().tensor_shape()?.last()?).ok()
+    }
+
+    fn run_session(&mut self, inputs: &[Input<'_>], names: &[&str]) -> Result<Vec<Array>, InferenceError> {
         let failed = |error: ort::Error| InferenceError::from_run(&self.name, &error);
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
         for input in inputs {
@@ -92,18 +123,16 @@ impl Network {
         }
         let outputs = self.session.run_with_options(values, &options);
         let outputs = outputs.map_err(|error| InferenceError::from_run(&self.name, &error))?;
-        let names = || outputs.keys().collect::<Vec<_>>().join(", ");
-        let found = outputs.get(output).ok_or_else(|| InferenceError::Contract {
-            network: self.name.clone(),
-            found: names(),
-            expected: format!("an output {output}"),
-        })?;
-        let (_, data) = found.try_extract_tensor::<f32>().map_err(|error| InferenceError::Contract {
-            network: self.name.clone(),
-            found: one_line(error.message()),
-            expected: format!("floats in {output}"),
-        })?;
-        Ok(data.to_vec())
+        let one = |name: &&str| {
+            let contract = |found, expected| InferenceError::Contract { network: self.name.clone(), found, expected };
+            let all = || outputs.keys().collect::<Vec<_>>().join(", ");
+            let found = outputs.get(name).ok_or_else(|| contract(all(), format!("an output {name}")))?;
+            let tensor = found.try_extract_tensor::<f32>();
+            let (shape, data) = tensor.map_err(|error| contract(one_line(error.message()), format!("floats in {name}")))?;
+            let shape = shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect();
+            Ok(Array { shape, values: data.to_vec() })
+        };
+        names.iter().map(one).collect()
     }
 
     fn read_back(&mut self, profile: &ProfileDirectory) -> Result<Observed, InferenceError> {
@@ -129,7 +158,7 @@ fn unclear(network: &str, error: impl std::fmt::Display) -> InferenceError {
     InferenceError::Profile { network: network.to_owned(), detail: one_line(&error.to_string()) }
 }
 
-fn build(place: &Place, name: &str, model: &[u8], sizes: Sizes<'_>, profile: &ProfileDirectory) -> Result<Session, ort::Error> {
+fn builder(place: &Place, name: &str, sizes: Sizes<'_>, profile: &ProfileDirectory) -> Result<SessionBuilder, ort::Error> {
     let builder = Session::builder(&place.environment)?.with_log_id(name)?.with_profiling(profile.prefix())?;
     // Threads that spin while they wait would take the cores that decode and encode.
     let mut builder = builder.with_intra_op_spinning(false)?;
@@ -142,22 +171,24 @@ fn build(place: &Place, name: &str, model: &[u8], sizes: Sizes<'_>, profile: &Pr
             builder
         }
     };
-    builder = match place.provider {
-        Provider::Cpu => builder.with_intra_threads(place.threads.max(1))?,
+    match place.provider {
+        Provider::Cpu => Ok(builder.with_intra_threads(place.threads.max(1))?),
         // Without the second call a node that CUDA cannot run would go to the processor without a word.
-        Provider::Cuda => builder.with_intra_threads(1)?.with_execution_providers([cuda(place)])?.with_disable_cpu_fallback()?,
-    };
-    builder.commit_from_memory(model)
+        Provider::Cuda => {
+            Ok(builder.with_intra_threads(1)?.with_execution_providers([cuda(place)])?.with_disable_cpu_fallback()?)
+        }
+    }
 }
 
-/// The CUDA provider. TF32 is left as it comes: switching it off takes tensor cores from FP16 convolutions too.
+/// The CUDA provider.
 fn cuda(place: &Place) -> ep::ExecutionProviderDispatch {
     let mut cuda = ep::CUDA::default()
         .with_device_id(0)
         .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
         .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
         // Sums of an FP16 SkipLayerNormalization are kept in FP32.
-        .with_skip_layer_norm_strict_mode(true);
+        .with_skip_layer_norm_strict_mode(true)
+        .with_tf32(place.tf32);
     if place.memory_mib > 0 {
         cuda = cuda.with_memory_limit(usize::try_from(place.memory_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX));
     }

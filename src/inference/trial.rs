@@ -106,7 +106,7 @@ mod tests {
     fn processor() -> Place {
         let library = runtime::locate_for(ProviderChoice::Cpu).expect("run `autochrome setup` before the tests");
         let environment = runtime::load(&library).expect("the installed runtime loads").environment;
-        Place { environment, provider: Provider::Cpu, threads: 1, memory_mib: 0 }
+        Place { environment, provider: Provider::Cpu, threads: 1, memory_mib: 0, tf32: true }
     }
 
     #[test]

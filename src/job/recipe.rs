@@ -49,6 +49,8 @@ pub struct RecipeFacts {
     pub enlarge: bool,
     /// Largest area of the network's copy, pixels.
     pub max_area: u64,
+    /// `fit` or `parity`.
+    pub preprocessing: String,
     /// The scene network.
     pub router: WeightsRef,
     /// Scene fixed by the collection, if any.
@@ -121,6 +123,7 @@ pub(crate) mod tests {
             other: scene(512, 512),
             enlarge: true,
             max_area: 1 << 21,
+            preprocessing: "fit".to_owned(),
             router: weights("scene"),
             scene_override: None,
             routing: vec![("min_score".to_owned(), 0.5)],
@@ -143,13 +146,14 @@ pub(crate) mod tests {
     #[test]
     fn anything_that_changes_pixels_changes_the_digest() {
         let base = Recipe::new(facts()).digest();
-        let changes: [fn(&mut RecipeFacts); 6] = [
+        let changes: [fn(&mut RecipeFacts); 7] = [
             |facts| facts.precision = "fp32".to_owned(),
             |facts| facts.portrait.model.sha256 = Digest::of(b"other weights"),
             |facts| facts.other.max_height = 544,
             |facts| facts.denoise_threshold = 8.0,
             |facts| facts.scene_override = Some("portrait".to_owned()),
             |facts| facts.jpeg_quality = 90,
+            |facts| facts.preprocessing = "parity".to_owned(),
         ];
         for change in changes {
             let mut facts = facts();

@@ -4,7 +4,7 @@ use super::prepare::Prepared;
 use super::{Profile, StageError, Stopwatch};
 use crate::codec::{self, Format, Verified};
 use crate::digest::Digest;
-use crate::imaging::{self, ChromaPlanes, Lightness, Size};
+use crate::imaging::{self, ChromaPlanes, Lightness, Preprocessing, Size};
 
 /// A derivative that may leave the house.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Finished {
     pub bit_depth: u8,
     /// What decoding once more showed.
     pub verified: Verified,
-    /// Share of pixels whose chroma was reduced to fit into sRGB.
+    /// Share of pixels whose colour sRGB cannot hold: their chroma was reduced, or under parity their channels clipped.
     pub out_of_gamut_share: f64,
 }
 
@@ -34,7 +34,10 @@ pub(super) fn finish(
 ) -> Result<Finished, StageError> {
     let scan = &prepared.scan;
     let lightness = prepared.lightness.as_ref().map_or(Lightness::Source, Lightness::Replaced);
-    let recombined = watch.time("recombine", || imaging::recombine(&scan.image, lightness, chroma));
+    let recombined = watch.time("recombine", || match profile.preprocessing {
+        Preprocessing::Fit => imaging::recombine(&scan.image, lightness, chroma),
+        Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma),
+    });
     let format = profile.format.of(scan.header.format);
     let bytes = watch.time("encode", || codec::encode(&recombined.image, format, &profile.encode, &scan.carried))?;
     let verified = watch.time("verify", || codec::verify(&bytes, &recombined.image, format))?;

@@ -2,7 +2,7 @@
 
 use super::{ApplyTo, Profile, StageError, Stopwatch, Workshop};
 use crate::codec::{self, DecodedScan};
-use crate::imaging::{self, ExtentRules, ModelExtent, Plane, Size};
+use crate::imaging::{self, ExtentRules, ModelExtent, Plane, Preprocessing, Size};
 use crate::inference::{Engine, InferenceError};
 use crate::routing::{self, Route, SceneScores};
 
@@ -66,9 +66,16 @@ pub(super) fn prepare(
     }
     let look = copy(shop, profile, &scan, &profile.other.extent, watch)?;
     let scores = watch.time("route", || shop.engine.scene_scores(look.grey.clone())).map_err(StageError::inference("route"))?;
+    if let Some(skip) = routing::page(&scores, &profile.rules) {
+        return Ok(Preparation::Skip(skip.to_string()));
+    }
     let route = routing::route(&scores, &profile.rules);
     let rules = &profile.scene(route.scene).extent;
-    let copy = if *rules == profile.other.extent { look } else { copy(shop, profile, &scan, rules, watch)? };
+    let copy = match profile.preprocessing {
+        Preprocessing::Parity => parity_copy(&scan, rules, watch),
+        Preprocessing::Fit if *rules == profile.other.extent => look,
+        Preprocessing::Fit => copy(shop, profile, &scan, rules, watch)?,
+    };
     let input = watch.time("pad", || imaging::network_input(&copy.grey, &copy.extent));
     let (lightness, lightness_sigma) = match profile.denoise.apply_to {
         ApplyTo::Output => {
@@ -104,6 +111,14 @@ fn copy(
     }
     let clean = watch.time("denoise", || shop.engine.denoise(grey, sigma)).map_err(StageError::inference("denoise"))?;
     Ok(Copy { extent, grey: clean, sigma, denoised: true })
+}
+
+/// The copy that the authors' pipeline makes; the configuration allows no denoising beside it.
+fn parity_copy(scan: &DecodedScan, rules: &ExtentRules, watch: &mut Stopwatch) -> Copy {
+    let extent = ModelExtent::squashed(rules);
+    let grey = watch.time("resize", || imaging::parity_input(&scan.image, extent.content()));
+    let sigma = watch.time("noise", || imaging::estimate_noise(&grey));
+    Copy { extent, grey, sigma, denoised: false }
 }
 
 /// The full-size grey without noise, or `None` when there is too little noise to speak of; and the noise σ found.

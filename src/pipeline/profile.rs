@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::codec::{DecodeLimits, EncodeSettings, Format};
-use crate::imaging::ExtentRules;
+use crate::imaging::{ExtentRules, Preprocessing};
 use crate::inference::Precision;
 use crate::job::{Recipe, WeightsRef};
 use crate::routing::{RoutingRules, Scene};
@@ -97,6 +97,8 @@ pub struct Profile {
     pub router: WeightsRef,
     /// Noise.
     pub denoise: DenoiseProfile,
+    /// What happens around the colour network.
+    pub preprocessing: Preprocessing,
     /// Precision asked for.
     pub precision: Precision,
     /// Format of derivatives.
@@ -115,7 +117,8 @@ impl Profile {
         match scene {
             Scene::Portrait => &self.portrait,
             Scene::Architecture => &self.architecture,
-            Scene::Other => &self.other,
+            // No picture is routed to `document`: pages are left alone before, or coloured as a scene somebody chose.
+            Scene::Other | Scene::Document => &self.other,
         }
     }
 }

@@ -158,6 +158,9 @@ pub struct ScoresRecord {
     pub architecture: f32,
     /// Everything else.
     pub other: f32,
+    /// Typed or printed pages; 0 where the scene network does not know them, and in records made before there was one that does.
+    #[serde(default)]
+    pub document: f32,
 }
 
 /// The route and its reason.
@@ -207,6 +210,9 @@ pub struct ExtentRecord {
     pub content_height: u32,
     /// The rule that decided, in words.
     pub rule: String,
+    /// `fit`, or `parity`: as the authors' Python pipeline does it.
+    #[serde(default)]
+    pub preprocessing: String,
 }
 
 /// The colour network.
@@ -282,7 +288,8 @@ pub struct NumericsRecord {
     pub chroma_mean: f32,
     /// 99th percentile of chroma.
     pub chroma_p99: f32,
-    /// Share of pixels whose chroma was reduced to fit into sRGB at their lightness.
+    /// Share of pixels whose colour sRGB cannot hold: their chroma was reduced at fixed lightness, or under parity their
+    /// channels were clipped.
     pub out_of_gamut_share: f64,
 }
 

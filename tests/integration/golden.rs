@@ -13,6 +13,8 @@ use ort::environment::Environment;
 use ort::session::{Session, builder::GraphOptimizationLevel};
 use ort::value::Tensor;
 
+/// `models check` on these checkpoints.
+mod check;
 /// The checkpoints and the picture behind the arrays.
 pub mod recipe;
 
@@ -22,7 +24,8 @@ const ROUNDING: f32 = 1e-3;
 #[test]
 fn the_tiny_network_computes_what_the_official_one_does() {
     // The Large network comes by way of a `.pth`: see `import`.
-    agrees_with_the_official_network("tiny", Weights::read(&recipe::checkpoint(&shapes("tiny"))).unwrap());
+    let weights = Weights::read(&recipe::checkpoint(&shapes("tiny"))).unwrap();
+    agrees_with_the_official_network("tiny", (96, 160), weights);
 }
 
 #[test]
@@ -51,29 +54,46 @@ fn the_bundled_starter_computes_what_its_trainer_does() {
     assert!(largest < ROUNDING, "differs by {largest}");
 }
 
-/// Compares what these weights compute with the official network's arrays of this name.
-pub fn agrees_with_the_official_network(name: &str, weights: Weights) {
+/// Compares what these weights compute with the official network's arrays of this name, at height and width of `other` too.
+pub fn agrees_with_the_official_network(name: &str, other: (usize, usize), weights: Weights) {
+    // Another size, and channels that differ.
+    let (height, width) = other;
+    let size = Size::new(width as u32, height as u32);
+    let outputs = run_on(&weights.graph(size, Precision::Fp32), size, three_channels(height, width));
+    agrees(&outputs, &format!("{name}_{height}x{width}"), "ab");
+    // The weights go before the session is built: one copy fewer.
     let size = Size::new(320, 256);
-    let graph = weights.graph_with(size, Precision::Fp32, Outputs::AbAndColorEmbed);
-    // The weights go before the session is made: one copy fewer.
+    let graph = weights.graph_with(size, Precision::Fp32, Outputs::Traced);
     drop(weights);
     let outputs = run(&graph, size);
-    for output in ["color_embed", "ab"] {
-        let (shape, want) = npy(&fixture(&format!("{name}_256x320_{output}.npy")));
-        let got = &outputs[output];
-        assert_eq!(got.len(), want.len(), "{output} is {shape:?}");
-        let (largest, mean) = differences(got, &want);
-        println!("{name} {output}: largest difference {largest:.2e}, mean {mean:.2e}, deviation {:.3}", deviation(&want));
-        assert!(largest < ROUNDING, "{name} {output} differs by {largest}");
-    }
+    agrees(&outputs, &format!("{name}_256x320"), "color_embed");
+    agrees(&outputs, &format!("{name}_256x320"), "ab");
+}
+
+fn agrees(outputs: &BTreeMap<String, Vec<f32>>, arrays: &str, output: &str) {
+    let (shape, want) = npy(&fixture(&format!("{arrays}_{output}.npy")));
+    let got = &outputs[output];
+    assert_eq!(got.len(), want.len(), "{output} is {shape:?}");
+    let (largest, mean) = differences(got, &want);
+    println!("{arrays} {output}: largest difference {largest:.2e}, mean {mean:.2e}, deviation {:.3}", deviation(&want));
+    assert!(largest < ROUNDING, "{arrays} {output} differs by {largest}");
+}
+
+/// Three pictures as red, green and blue: the test picture, its negative, and it at half its brightness.
+fn three_channels(height: usize, width: usize) -> Vec<f32> {
+    let picture = recipe::picture(height, width);
+    let channels: [fn(f32) -> f32; 3] = [|v| v, |v| 1.0 - v, |v| 0.5 * v];
+    channels.iter().flat_map(|channel| picture.iter().map(|&value| channel(value))).collect()
 }
 
 /// Runs a graph on the test picture; the outputs by name.
 fn run(graph: &[u8], size: Size) -> BTreeMap<String, Vec<f32>> {
-    let (height, width) = (size.height as usize, size.width as usize);
-    let rgb = recipe::picture(height, width).repeat(3);
+    run_on(graph, size, recipe::picture(size.height as usize, size.width as usize).repeat(3))
+}
+
+fn run_on(graph: &[u8], size: Size, rgb: Vec<f32>) -> BTreeMap<String, Vec<f32>> {
     let mut session = session(graph);
-    let input = Tensor::from_array(([1, 3, height, width], rgb)).unwrap();
+    let input = Tensor::from_array(([1, 3, size.height as usize, size.width as usize], rgb)).unwrap();
     let outputs = session.run(ort::inputs!["rgb" => input]).unwrap();
     outputs.iter().map(|(name, value)| (name.to_owned(), value.try_extract_tensor::<f32>().unwrap().1.to_vec())).collect()
 }

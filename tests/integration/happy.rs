@@ -37,6 +37,7 @@ const PROMISED: &[&str] = &[
     "route.scores.portrait",
     "route.scores.architecture",
     "route.scores.other",
+    "route.scores.document",
     "route.reason",
     "route.override",
     "route.router.id",

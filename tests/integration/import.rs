@@ -156,7 +156,7 @@ fn the_large_network_imported_computes_what_the_official_one_does_and_costs_litt
     let file = room.model("large");
     let weights = Weights::read(&file).unwrap();
     drop(file);
-    agrees_with_the_official_network("large", weights);
+    agrees_with_the_official_network("large", (64, 96), weights);
 }
 
 /// Largest resident memory a process has had, bytes; 0 once it is no more.
@@ -176,7 +176,7 @@ fn the_tiny_network_imported_computes_what_the_official_one_does() {
     let file = room.model("tiny");
     let weights = Weights::read(&file).unwrap();
     assert_eq!(told["parameters"], weights.parameters());
-    agrees_with_the_official_network("tiny", weights);
+    agrees_with_the_official_network("tiny", (96, 160), weights);
 }
 
 #[test]

@@ -5,8 +5,12 @@
 
 /// What happens to files that cannot be coloured.
 mod bad_input;
+/// The catalogue in an operator's hands.
+mod catalogue;
 /// Commands that only look or decide.
 mod commands;
+/// Printed and typed pages among the photographs.
+mod documents;
 /// Our DDColor graph against the official network's arrays.
 mod golden;
 /// From a folder of scans to derivatives with records.
@@ -15,6 +19,10 @@ mod happy;
 mod import;
 /// Roots and volumes that go away, fill up and come back.
 mod outages;
+/// What the authors' Python pipeline made, made again.
+mod parity;
+/// How near the colours come to known ones.
+mod quality;
 /// kill -9, signals, full volumes: every scan ends exactly once.
 mod recovery;
 /// Keeps the walls of the house.

@@ -49,6 +49,20 @@ impl Workbench {
         fs::write(self.config(), text).unwrap();
     }
 
+    /// Gives the museum a models directory of its own, with the bundled models in it, and configures it.
+    pub fn own_models(&self) -> PathBuf {
+        let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let own = self.path().join("models");
+        fs::create_dir_all(&own).unwrap();
+        for file in ["ddcolor-starter.safetensors", "scene.onnx", "denoise.onnx"] {
+            std::os::unix::fs::symlink(bundled.join(file), own.join(file)).unwrap();
+        }
+        fs::copy(bundled.join("models.toml"), own.join("models.toml")).unwrap();
+        let config = fs::read_to_string(self.config()).unwrap();
+        fs::write(self.config(), config.replace(&format!("models = {bundled:?}"), "models = \"models\"")).unwrap();
+        own
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }

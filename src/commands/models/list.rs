@@ -1,45 +1,51 @@
 //! `models list`: the catalogue for people and machines.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Failure, print, print_json};
+use super::{Failure, plain, print, print_json};
 use crate::cli::Form;
 use crate::config::Settings;
-use crate::inference::{Catalogue, FileState};
+use crate::inference::{Catalogue, Entry, FileState};
 
 pub(super) fn list(settings: &Settings, form: Form) -> Result<(), Failure> {
     let catalogue = Catalogue::open(&settings.models)?;
     let entries: Vec<_> = catalogue.entries().iter().map(|entry| (entry, catalogue.file_state(entry))).collect();
-    if form.json {
-        let values = entries
-            .iter()
-            .map(|(entry, state)| {
-                json!({
-                    "id": entry.id, "kind": entry.kind.to_string(), "architecture": entry.architecture, "file": entry.file,
-                    "bytes": entry.bytes, "parameters": entry.parameters, "sha256": entry.sha256, "licence": entry.licence,
-                    "source": entry.source, "note": entry.note, "state": state.to_string(),
-                })
-            })
-            .collect();
-        return print_json(&values);
+    match form.json {
+        true => print_json(&entries.iter().map(|(entry, state)| to_json(entry, state)).collect()),
+        false => print(&entries.iter().map(|(entry, state)| to_text(entry, state)).collect::<Vec<_>>().join("\n")),
     }
-    let mut text = String::new();
-    for (entry, state) in &entries {
-        let parameters = entry.parameters.map_or_else(|| "?".to_owned(), |count| format!("{:.2} M", count as f64 / 1e6));
-        text.push_str(&format!(
-            "{}  {}  {}  {parameters} parameters  {:.1} MiB  {}\n  {}\n  {}; {}\n",
-            entry.id,
-            entry.kind,
-            entry.architecture,
-            entry.bytes as f64 / 1_048_576.0,
-            entry.licence,
-            entry.sha256,
-            entry.source,
-            if *state == FileState::Ok { "matches its pin".to_owned() } else { state.to_string() },
-        ));
-        if let Some(note) = &entry.note {
-            text.push_str(&format!("  {note}\n"));
-        }
-    }
-    print(&text)
+}
+
+fn to_json(entry: &Entry, state: &FileState) -> Value {
+    json!({
+        "id": entry.id, "kind": entry.kind.to_string(), "architecture": entry.architecture, "file": entry.file,
+        "bytes": entry.bytes, "parameters": entry.parameters, "sha256": entry.sha256, "licence": entry.licence,
+        "source": entry.source, "measured": entry.measured, "note": entry.note, "imported_sha256": entry.imported_sha256,
+        "size": entry.size, "state": state.to_string(), "matches": *state == FileState::Ok,
+    })
+}
+
+/// The id, and a line for every fact that is there.
+fn to_text(entry: &Entry, state: &FileState) -> String {
+    let pin = match state {
+        FileState::Ok => "the file matches its pin".to_owned(),
+        FileState::Mismatch { .. } | FileState::Missing | FileState::Unreadable(_) => format!("the file is wrong: {state}"),
+    };
+    let size = format!("{} bytes ({:.1} MiB)", entry.bytes, entry.bytes as f64 / 1_048_576.0);
+    let parameters = entry.parameters.map(|count| format!("{:.2} M", count as f64 / 1e6));
+    let facts = [
+        ("architecture", Some(entry.architecture.clone())),
+        ("parameters", parameters),
+        ("file", Some(format!("{}, {size}", entry.file))),
+        ("sha256", Some(entry.sha256.to_string())),
+        ("pin", Some(pin)),
+        ("licence", Some(entry.licence.clone())),
+        ("source", Some(entry.source.clone())),
+        ("imported", entry.imported_sha256.map(|digest| format!("from a file of SHA-256 {digest}"))),
+        ("takes", entry.size.map(|size| format!("pictures of {}×{} pixels only", size.width, size.height))),
+        ("measured", entry.measured.clone()),
+        ("note", entry.note.clone()),
+    ];
+    let lines = facts.into_iter().filter_map(|(name, fact)| Some(format!("  {name:<12} {}\n", plain(fact?))));
+    format!("{}  {}\n{}", entry.id, entry.kind, lines.collect::<String>())
 }

@@ -8,6 +8,15 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item};
 
 use super::{CATALOGUE, Catalogue, CatalogueError, Entry};
 
+/// What a removal came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Removed {
+    /// The entry that went.
+    pub entry: Entry,
+    /// The id of another model of the same file, which stays in place for it.
+    pub file_kept_for: Option<String>,
+}
+
 /// A change under way. While it lives, no other process changes the same catalogue: the models directory is locked.
 #[derive(Debug)]
 pub struct CatalogueEdit {
@@ -46,6 +55,7 @@ impl CatalogueEdit {
     /// # Errors
     /// [`CatalogueError::Taken`] when the id is in use, [`CatalogueError::Entry`] when the entry is not sound, or the
     /// catalogue cannot be written.
+    #[expect(clippy::should_implement_trait, reason = "a catalogue is not a number")]
     pub fn add(mut self, entry: &Entry) -> Result<(), CatalogueError> {
         let path = || self.directory.join(CATALOGUE);
         if self.catalogue.entries().iter().any(|other| other.id == entry.id) {
@@ -60,12 +70,13 @@ impl CatalogueEdit {
         self.write()
     }
 
-    /// Takes an entry out and writes the catalogue; then nothing names its file any more, and it is the caller's to remove.
-    /// Gives the entry back.
+    /// Takes an entry out, writes the catalogue, and then deletes the file unless another entry names it too: an entry never
+    /// points at nothing. A file that is gone already is no error.
     ///
     /// # Errors
-    /// [`CatalogueError::Unknown`] when no entry has the id, or the catalogue cannot be written.
-    pub fn remove(mut self, id: &str) -> Result<Entry, CatalogueError> {
+    /// [`CatalogueError::Unknown`] when no entry has the id, or the catalogue cannot be written: then nothing is changed.
+    /// [`CatalogueError::Remove`] when the entry went and its file could not.
+    pub fn remove(mut self, id: &str) -> Result<Removed, CatalogueError> {
         let position = self.catalogue.entries().iter().position(|entry| entry.id == id);
         let unknown = || CatalogueError::Unknown { path: self.directory.join(CATALOGUE), id: id.to_owned() };
         let position = position.ok_or_else(unknown)?;
@@ -73,7 +84,24 @@ impl CatalogueEdit {
         let models = self.document.get_mut("model").and_then(Item::as_array_of_tables_mut);
         models.expect("the catalogue was read as tables").remove(position);
         self.write()?;
-        Ok(entry)
+        let others = self.catalogue.entries().iter().filter(|other| other.id != entry.id);
+        let twin = others.into_iter().find(|other| Path::new(&other.file) == Path::new(&entry.file));
+        let file_kept_for = twin.map(|twin| twin.id.clone());
+        if file_kept_for.is_none() {
+            self.delete(&entry)?;
+        }
+        Ok(Removed { entry, file_kept_for })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "nothing names the file any more")]
+    fn delete(&self, entry: &Entry) -> Result<(), CatalogueError> {
+        let path = self.catalogue.path(entry);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(CatalogueError::Remove { id: entry.id.clone(), path, source: error })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Replaces the catalogue as a whole: a reader sees the old or the new one, also after a power cut.

@@ -74,9 +74,20 @@ pub enum CatalogueError {
         /// The id.
         id: String,
     },
-    /// The catalogue or a model's file cannot be written or removed.
+    /// The catalogue or a model's file cannot be written.
     #[error("{} cannot be written", path.display())]
     Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A model's entry went, and its file could not.
+    #[error("model {id} is out of the catalogue, and its file {} cannot be removed", path.display())]
+    Remove {
+        /// The model that was.
+        id: String,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -131,8 +142,9 @@ impl CatalogueError {
             }
             Self::Taken { .. } => Some("choose another --id, or remove that model first"),
             Self::Write { .. } => Some("the models directory must be writable; `models` in the configuration says which it is"),
+            Self::Remove { .. } => Some("remove the file by hand; nothing names it any more"),
             Self::File { .. } | Self::Length { .. } | Self::Mismatch { .. } => {
-                Some("restore the file from the release, or run `autochrome models list`")
+                Some("restore the file from where it came, or import it again; `autochrome models verify` looks at every file")
             }
         }
     }

@@ -100,8 +100,32 @@ fn an_entry_comes_and_goes_and_the_rest_of_the_file_stays_as_it_was() {
 
     let again = CatalogueEdit::begin(dir.path()).unwrap().add(&new).unwrap_err();
     assert!(matches!(&again, CatalogueError::Taken { id, .. } if id == "b"), "{again}");
-    assert_eq!(CatalogueEdit::begin(dir.path()).unwrap().remove("b").unwrap(), new);
+    let removed = CatalogueEdit::begin(dir.path()).unwrap().remove("b").unwrap();
+    assert_eq!(removed, Removed { entry: new, file_kept_for: None });
     assert_eq!(text().trim_end(), before.trim_end());
     let gone = CatalogueEdit::begin(dir.path()).unwrap().remove("b").unwrap_err();
     assert!(matches!(gone, CatalogueError::Unknown { .. }), "{gone}");
+}
+
+#[test]
+fn a_removed_model_s_file_goes_unless_another_model_has_the_same() {
+    let text = entry("a", "scene", "one.onnx", b"x") + &entry("b", "colour", "one.onnx", b"x") + &entry("c", "colour", "c", b"y");
+    let dir = directory(&text, &[("one.onnx", b"x"), ("c.md", b"a card")]);
+    let remove = |id| CatalogueEdit::begin(dir.path()).unwrap().remove(id).unwrap();
+    assert_eq!(remove("a").file_kept_for.as_deref(), Some("b"));
+    assert!(dir.path().join("one.onnx").exists(), "b still names it");
+    assert_eq!(remove("b").file_kept_for, None);
+    assert!(!dir.path().join("one.onnx").exists());
+    assert_eq!(remove("c").file_kept_for, None, "a file that was gone already is no error");
+    assert!(dir.path().join("c.md").exists());
+    assert_eq!(Catalogue::open(dir.path()).unwrap().entries(), []);
+}
+
+#[test]
+fn a_file_that_cannot_be_removed_is_named_and_its_entry_is_gone() {
+    let dir = directory(&entry("a", "scene", "folder", b"x"), &[]);
+    fs::create_dir(dir.path().join("folder")).unwrap();
+    let error = CatalogueEdit::begin(dir.path()).unwrap().remove("a").unwrap_err();
+    assert!(matches!(&error, CatalogueError::Remove { id, .. } if id == "a"), "{error}");
+    assert!(Catalogue::open(dir.path()).unwrap().entries().is_empty());
 }

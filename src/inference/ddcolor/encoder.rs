@@ -20,6 +20,8 @@ pub(super) struct Encoder {
 struct Stage {
     entry: Entry,
     blocks: Vec<Block>,
+    /// The published normalisation of the stage's features; only shown.
+    norm: Norm,
     /// Normalises the stage's features for the U-Net. The U-Net's BatchNorm of the skip is folded into it.
     skip_norm: Norm,
 }
@@ -59,6 +61,10 @@ impl Encoder {
                 x = block.emit(graph, &x);
             }
             graph.enter(format!("encoder.arch.norm{i}"));
+            if graph.is_traced() {
+                let shown = graph.layer_norm_channels(&x, &stage.norm);
+                graph.show(format!("encoder.norm{i}"), &shown);
+            }
             features.push(graph.layer_norm_channels(&x, &stage.skip_norm));
         }
         features
@@ -76,7 +82,8 @@ impl Stage {
             skip_norm = skip_norm.then(&checkpoint.batch_norm(&format!("decoder.layers.{block}.bn"))?);
         }
         let is_finite = skip_norm.scale.iter().chain(&skip_norm.shift).all(|value| value.is_finite());
-        if is_finite { Ok(Self { entry, blocks, skip_norm }) } else { Err(non_finite(&format!("{name}.weight"))) }
+        let norm = checkpoint.norm(&name, EPSILON)?;
+        if is_finite { Ok(Self { entry, blocks, norm, skip_norm }) } else { Err(non_finite(&format!("{name}.weight"))) }
     }
 }
 

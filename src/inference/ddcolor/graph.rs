@@ -45,11 +45,39 @@ pub(super) struct Graph<'w> {
     constants: Vec<Constant<'w>>,
     /// Numbers that several nodes use.
     scalars: Vec<(u32, Value)>,
+    /// Results by the names they have outside.
+    outputs: Vec<(String, Value)>,
+    traced: bool,
 }
 
 impl<'w> Graph<'w> {
     pub(super) const fn new(body: Element) -> Self {
-        Self { body, scope: String::new(), nodes: Vec::new(), inputs: Vec::new(), constants: Vec::new(), scalars: Vec::new() }
+        Self {
+            body,
+            scope: String::new(),
+            nodes: Vec::new(),
+            inputs: Vec::new(),
+            constants: Vec::new(),
+            scalars: Vec::new(),
+            outputs: Vec::new(),
+            traced: false,
+        }
+    }
+
+    /// From here on the parts of the network show their results.
+    pub(super) const fn trace(&mut self) {
+        self.traced = true;
+    }
+
+    /// Whether parts show results that the network itself does not need.
+    pub(super) const fn is_traced(&self) -> bool {
+        self.traced
+    }
+
+    /// Makes a value a result of the graph, in FP32, under this name.
+    pub(super) fn show(&mut self, name: impl Into<String>, value: &Value) {
+        let value = self.island(value);
+        self.outputs.push((name.into(), value));
     }
 
     /// Names the part that the next nodes belong to, as checkpoints name it: profiles and error messages show it.
@@ -62,13 +90,13 @@ impl<'w> Graph<'w> {
         Value { name: name.to_owned(), shape: shape.to_vec(), element: Element::F32 }
     }
 
-    /// The file of the graph whose outputs are these values under these names.
-    pub(super) fn finish(mut self, outputs: &[(&str, Value)], metadata: &[(&str, String)]) -> Vec<u8> {
-        for (name, value) in outputs {
+    /// The file of the graph; its results are what was shown.
+    pub(super) fn finish(mut self, metadata: &[(&str, String)]) -> Vec<u8> {
+        for (name, value) in &self.outputs {
             let links = self.nodes.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output));
-            links.filter(|link| **link == value.name).for_each(|link| (*name).clone_into(link));
+            links.filter(|link| **link == value.name).for_each(|link| name.clone_into(link));
         }
-        let output = outputs.iter().map(|(name, value)| ValueInfoProto::new(name, value.element, &value.shape)).collect();
+        let output = self.outputs.iter().map(|(name, value)| ValueInfoProto::new(name, value.element, &value.shape)).collect();
         let graph = GraphProto { node: self.nodes, name: "ddcolor".to_owned(), input: self.inputs, output };
         encode(&graph, &self.constants, metadata)
     }
@@ -224,6 +252,14 @@ impl<'w> Graph<'w> {
             AttributeProto::int("stash_type", Element::F32 as i64),
         ];
         self.node("LayerNormalization", &[x, &scale, &shift], x.shape.clone(), attributes)
+    }
+
+    /// `x · scale + shift`, channel by channel of a [1, channels, rows, columns] tensor, in FP32.
+    pub(super) fn affine_channels(&mut self, x: &Value, scale: &'w [f32], shift: &'w [f32]) -> Value {
+        let x = self.island(x);
+        let [scale, shift] = [scale, shift].map(|part| self.constant(&[1, part.len(), 1, 1], part, x.element));
+        let scaled = self.elementwise("Mul", &x, &scale);
+        self.add(&scaled, &shift)
     }
 
     /// Layer normalisation over the channels of a [1, channels, rows, columns] tensor.

@@ -57,10 +57,24 @@ use unet::Unet;
 pub enum Outputs {
     /// `ab`: f32 [1, 2, H, W], CIE a* and b* in Lab units, not bounded.
     Ab,
-    /// `ab`, and `color_embed`: f32 [1, queries, channels], what the colour decoder made of each query. For tests and
-    /// for hunting a difference.
-    AbAndColorEmbed,
+    /// Every tensor of [`TRACED`], f32, with the values of the official network: to find where a difference begins.
+    Traced,
 }
+
+/// Tensors of a graph with [`Outputs::Traced`], in the order of the network: the encoder's normalised features at 1/4, 1/8,
+/// 1/16 and 1/32 of the picture's size; the U-Net's blocks at 1/16, 1/8 and 1/4, all of them [1, channels, rows, columns];
+/// what the colour decoder made of each query, [1, queries, channels]; and a* and b*.
+pub const TRACED: [&str; 9] = [
+    "encoder.norm0",
+    "encoder.norm1",
+    "encoder.norm2",
+    "encoder.norm3",
+    "decoder.0",
+    "decoder.1",
+    "decoder.2",
+    "color_embed",
+    "ab",
+];
 
 /// A checkpoint read, checked and folded.
 pub struct Weights {
@@ -119,17 +133,21 @@ impl Weights {
     pub fn graph_with(&self, size: Size, precision: Precision, outputs: Outputs) -> Vec<u8> {
         debug_assert!(size.width.is_multiple_of(32) && size.height.is_multiple_of(32), "{size} is not an extent");
         let mut graph = Graph::new(Element::body(precision));
+        if outputs == Outputs::Traced {
+            graph.trace();
+        }
         graph.enter("input");
         let rgb = graph.input("rgb", &[1, RGB, size.height as usize, size.width as usize]);
         let features = self.encoder.emit(&mut graph, &rgb);
         let scales = self.unet.emit(&mut graph, &features);
         let embedding = self.color_decoder.emit(&mut graph, &scales);
         let ab = self.tail.emit(&mut graph, &scales[2], &embedding, &rgb);
-        let mut values = vec![("ab", ab)];
-        if outputs == Outputs::AbAndColorEmbed {
+        if graph.is_traced() {
             let [queries, channels] = [embedding.shape[0], embedding.shape[1]];
-            values.push(("color_embed", graph.reshape(&embedding, &[1, queries, channels])));
+            let shown = graph.reshape(&embedding, &[1, queries, channels]);
+            graph.show("color_embed", &shown);
         }
-        graph.finish(&values, &[("architecture", self.architecture.to_string())])
+        graph.show("ab", &ab);
+        graph.finish(&[("architecture", self.architecture.to_string())])
     }
 }

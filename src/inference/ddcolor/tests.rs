@@ -268,5 +268,5 @@ fn a_graph_is_the_same_every_time_and_smaller_in_fp16() {
     let full = weights.graph(size, Precision::Fp32);
     assert!(full == weights.graph(size, Precision::Fp32));
     assert!(weights.graph(size, Precision::Fp16).len() < full.len());
-    assert!(weights.graph_with(size, Precision::Fp32, Outputs::AbAndColorEmbed).len() > full.len());
+    assert!(weights.graph_with(size, Precision::Fp32, Outputs::Traced).len() > full.len());
 }

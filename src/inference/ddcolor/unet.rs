@@ -3,7 +3,7 @@
 use super::architecture::SCALES;
 use super::checkpoint::{Checkpoint, finite};
 use super::error::CheckpointError;
-use super::fold::Conv;
+use super::fold::{Affine, Conv};
 use super::graph::{ChannelOrder, Graph, Value};
 
 /// Three blocks, each to twice the size.
@@ -18,6 +18,8 @@ struct Block {
     widen: Conv,
     /// 3×3 over the joined channels.
     join: Conv,
+    /// Factors and summands of the BatchNorm behind the block; only shown.
+    norm: [Vec<f32>; 2],
 }
 
 /// Name of the BatchNorm behind block `i`, which the readers of its output fold in.
@@ -38,6 +40,11 @@ impl Unet {
             graph.enter(format!("decoder.layers.{i}"));
             let below = scales.last().unwrap_or(&features[SCALES]);
             let scale = block.emit(graph, below, &features[SCALES - 1 - i]);
+            if graph.is_traced() {
+                let [factors, summands] = &block.norm;
+                let shown = graph.affine_channels(&scale, factors, summands);
+                graph.show(format!("decoder.{i}"), &shown);
+            }
             scales.push(scale);
         }
         scales
@@ -52,7 +59,12 @@ impl Block {
             widen = widen.after(&checkpoint.batch_norm(&output_norm(below))?);
         }
         let join = checkpoint.folding(&name("conv.0"))?;
-        Ok(Self { widen: finite(widen, &name("shuf.conv.1.running_var"))?.conv([1, 1]), join: join.conv([3, 3]).without_bias() })
+        let Affine { scale, shift } = checkpoint.batch_norm(&output_norm(i))?;
+        Ok(Self {
+            widen: finite(widen, &name("shuf.conv.1.running_var"))?.conv([1, 1]),
+            join: join.conv([3, 3]).without_bias(),
+            norm: [scale, shift].map(|part| part.into_iter().map(|value| value as f32).collect()),
+        })
     }
 
     fn emit<'w>(&'w self, graph: &mut Graph<'w>, below: &Value, skip: &Value) -> Value {

@@ -54,6 +54,11 @@ impl Part {
         self.file.write_all(bytes).map_err(|source| self.failed(source))
     }
 
+    /// Hands everything over to the system: others can read it.
+    pub(super) fn flush(&mut self) -> Result<(), ImportError> {
+        self.file.flush().map_err(|source| self.failed(source))
+    }
+
     /// Brings everything to the disk.
     pub(super) fn finish(&mut self) -> Result<Finished, ImportError> {
         let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());

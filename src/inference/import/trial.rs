@@ -6,6 +6,8 @@ use std::path::Path;
 use super::super::ddcolor::Weights;
 use super::super::session::{Input, Network, Place, Sizes};
 use super::super::{CatalogueError, EngineSettings, Entry, InferenceError, Precision, device, numerics, runtime};
+use super::ImportError;
+use super::part::Part;
 use crate::digest::Digest;
 use crate::imaging::{Plane, Size};
 
@@ -25,11 +27,18 @@ impl Trial {
         Ok(Self { place })
     }
 
-    /// Colours a picture in FP32 with the weights in `file`, which must be the bytes that `entry` pins.
-    pub(super) fn run(&self, entry: &Entry, file: &Path) -> Result<(), InferenceError> {
-        let graph = graph(entry, file)?;
-        let mut network = Network::open(&self.place, &entry.id, &graph, Sizes::Fixed(&[]))?;
-        drop(graph);
+    /// Colours a picture in FP32 with the weights in `file`, which must be the bytes that `entry` pins. The graph is written
+    /// into a file beside it for the while: with the runtime's own copy there would be three of Large's gigabyte.
+    pub(super) fn run(&self, entry: &Entry, file: &Path) -> Result<(), ImportError> {
+        let failed = |source| ImportError::Trial { id: entry.id.clone(), source: Box::new(source) };
+        let mut graph = Part::create(file.parent().unwrap_or(Path::new(".")), &format!("{}.trial.onnx", entry.id))?;
+        graph.write(&graph_of(entry, file).map_err(failed)?)?;
+        graph.flush()?;
+        self.colour(entry, graph.path()).map_err(failed)
+    }
+
+    fn colour(&self, entry: &Entry, graph: &Path) -> Result<(), InferenceError> {
+        let mut network = Network::open_file(&self.place, &entry.id, graph, Sizes::Fixed(&[]))?;
         let picture = gradient();
         let (width, height) = (SIZE.width as usize, SIZE.height as usize);
         let rgb = picture.data().repeat(3);
@@ -49,7 +58,7 @@ impl Trial {
 }
 
 /// The file goes before the graph is made, the weights before the session is: never more than two copies of them.
-fn graph(entry: &Entry, file: &Path) -> Result<Vec<u8>, InferenceError> {
+fn graph_of(entry: &Entry, file: &Path) -> Result<Vec<u8>, InferenceError> {
     let unreadable = |source| CatalogueError::File { id: entry.id.clone(), path: file.to_owned(), source };
     let bytes = fs::read(file).map_err(unreadable)?;
     let found = Digest::of(&bytes);

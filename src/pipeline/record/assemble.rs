@@ -36,7 +36,7 @@ pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timing
         derivative: derivative(facts, finished),
         route: route(facts),
         denoise: denoise(facts),
-        extent: extent(facts.prepared),
+        extent: extent(facts),
         model: model(facts),
         precision: precision(facts.precision),
         device: device(facts),
@@ -88,7 +88,12 @@ fn route(facts: &Facts<'_>) -> RouteRecord {
     let scores = &prepared.scores;
     RouteRecord {
         scene: prepared.route.scene.to_string(),
-        scores: ScoresRecord { portrait: scores.portrait, architecture: scores.architecture, other: scores.other },
+        scores: ScoresRecord {
+            portrait: scores.portrait,
+            architecture: scores.architecture,
+            other: scores.other,
+            document: scores.document,
+        },
         reason: prepared.route.reason.clone(),
         scene_override: prepared.route.overridden.then(|| prepared.route.scene.to_string()),
         router: weights(&profile.router),
@@ -112,7 +117,8 @@ fn denoise(facts: &Facts<'_>) -> DenoiseRecord {
     }
 }
 
-fn extent(prepared: &Prepared) -> ExtentRecord {
+fn extent(facts: &Facts<'_>) -> ExtentRecord {
+    let Facts { prepared, profile, .. } = facts;
     let (size, content) = (prepared.extent.size(), prepared.extent.content());
     ExtentRecord {
         width: size.width,
@@ -120,6 +126,7 @@ fn extent(prepared: &Prepared) -> ExtentRecord {
         content_width: content.width,
         content_height: content.height,
         rule: prepared.extent.rule().to_string(),
+        preprocessing: profile.preprocessing.to_string(),
     }
 }
 
