@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::inference::{ArrayError, CatalogueError, InferenceError, RuntimeError};
+use crate::inference::{ArrayError, CatalogueError, ImportError, InferenceError, RuntimeError};
 use crate::ingest::TreeError;
 use crate::job::Disposition;
 use crate::store::StoreError;
@@ -120,6 +120,21 @@ impl From<InferenceError> for Failure {
         };
         let hint = error.hint();
         Self::new(exit, error, hint.map(Into::into))
+    }
+}
+
+impl From<ImportError> for Failure {
+    /// The file is to blame (1), or the models directory (78), or the disk (74).
+    fn from(error: ImportError) -> Self {
+        let hint = error.hint().map(Into::into);
+        let exit = match error {
+            _ if error.is_about_the_directory() => Exit::Configuration,
+            ImportError::Catalogue(error) => return error.into(),
+            ImportError::Device(error) => return error.into(),
+            ImportError::Write { .. } => Exit::Disk,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error, hint)
     }
 }
 

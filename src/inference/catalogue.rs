@@ -21,7 +21,7 @@ use serde::Deserialize;
 use crate::digest::Digest;
 
 pub use edit::{CatalogueEdit, Removed};
-use entry::fault;
+pub(super) use entry::fault;
 pub use entry::{Entry, FixedSize, ModelKind};
 pub use error::CatalogueError;
 

@@ -15,7 +15,7 @@ pub use error::ForeignError;
 
 use super::numerics;
 use super::session::{Input, Network, Place, Sizes};
-use super::{EngineSettings, FixedSize, InferenceError, Precision, Provider, ddcolor::printable, device, runtime};
+use super::{FixedSize, InferenceError, Precision, ddcolor::printable};
 use crate::imaging::Size;
 use model::{Axis, Declared, FLOAT, FLOAT16, Facts};
 
@@ -28,7 +28,7 @@ const CHECK_SIDE: u32 = 64;
 
 /// What a file was found to be.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Examined {
+pub(super) struct Examined {
     parameters: u64,
     precision: Precision,
     size: Option<FixedSize>,
@@ -48,23 +48,23 @@ enum Free {
 
 impl Examined {
     /// Architecture for the catalogue, such as "ddcolor (onnx, fp16 inside, fixed 512×512)".
-    pub fn architecture(&self) -> String {
+    pub(super) fn architecture(&self) -> String {
         let size = self.size.map_or_else(|| "any size".to_owned(), |size| format!("fixed {}×{}", size.width, size.height));
         format!("ddcolor (onnx, {} inside, {size})", self.precision)
     }
 
     /// Learned numbers of the file.
-    pub const fn parameters(&self) -> u64 {
+    pub(super) const fn parameters(&self) -> u64 {
         self.parameters
     }
 
     /// What most of them are stored in.
-    pub const fn precision(&self) -> Precision {
+    pub(super) const fn precision(&self) -> Precision {
         self.precision
     }
 
     /// The one size of picture it takes; `None`: every multiple of 32.
-    pub const fn size(&self) -> Option<FixedSize> {
+    pub(super) const fn size(&self) -> Option<FixedSize> {
         self.size
     }
 
@@ -95,7 +95,7 @@ impl Examined {
 ///
 /// # Errors
 /// See [`ForeignError`]; bytes of any kind are looked at without a panic and without believing what they claim.
-pub fn examine(file: &[u8]) -> Result<Examined, ForeignError> {
+pub(super) fn examine(file: &[u8]) -> Result<Examined, ForeignError> {
     let facts = model::read(file)?;
     if facts.ir_version == 0 || facts.nodes == 0 {
         return Err(ForeignError::Format { what: "it has no version or no nodes".to_owned() });
@@ -193,29 +193,11 @@ fn distinct_names(axes: &[(Axis<'_>, Free)]) -> Vec<(String, Free)> {
     if (0..named.len()).any(is_twin) { Vec::new() } else { named }
 }
 
-/// How a file did in its self-check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SelfCheck {
-    /// Size of the picture it was given.
-    pub size: Size,
-    /// Where it ran.
-    pub provider: Provider,
-    /// What its heavy operators computed in.
-    pub observed: Precision,
-}
-
-/// Runs a file once on the configured provider: a gradient of the file's own size, or of 64×64.
+/// Runs a file once: a gradient of the file's own size, or of 64×64.
 ///
 /// # Errors
-/// The runtime or the device cannot be used, the runtime refuses the file, or what comes out has another shape than promised
-/// or holds values that are not finite.
-pub fn self_check(settings: &EngineSettings, name: &str, file: &[u8], examined: &Examined) -> Result<SelfCheck, InferenceError> {
-    let loaded = runtime::load(&runtime::locate_for(settings.provider)?)?;
-    let (place, _) = device::choose(&loaded, settings)?;
-    check_on(&place, name, file, examined)
-}
-
-fn check_on(place: &Place, name: &str, file: &[u8], examined: &Examined) -> Result<SelfCheck, InferenceError> {
+/// The runtime refuses the file, or what comes out has another shape than promised or holds values that are not finite.
+pub(super) fn self_check(place: &Place, name: &str, file: &[u8], examined: &Examined) -> Result<(), InferenceError> {
     let size = examined.size.map_or(Size::new(CHECK_SIDE, CHECK_SIDE), |size| Size::new(size.width, size.height));
     let mut network = examined.open(place, name, file, Some(size))?;
     let (columns, rows) = (size.width as f32, size.height as f32);
@@ -227,6 +209,5 @@ fn check_on(place: &Place, name: &str, file: &[u8], examined: &Examined) -> Resu
         let detail = format!("{} of {} values of a gradient were not finite", found.non_finite, ab.len());
         return Err(InferenceError::NonFinite { network: name.to_owned(), detail });
     }
-    let seen = network.observed().ok_or_else(|| InferenceError::unprofiled(name))?;
-    Ok(SelfCheck { size, provider: seen.provider, observed: seen.precision() })
+    Ok(())
 }

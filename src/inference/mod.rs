@@ -16,6 +16,7 @@
 //! | `numerics` | pure: whether a result can be believed |
 //! | `ddcolor` | weights to graph |
 //! | `foreign` | colour networks that others saved as ONNX: looked at, then run as they are |
+//! | `import` | a file of others to a model of the catalogue |
 
 mod array;
 mod catalogue;
@@ -28,6 +29,7 @@ mod device;
 mod engine;
 mod error;
 mod foreign;
+mod import;
 mod native;
 mod networks;
 mod numerics;
@@ -47,7 +49,8 @@ pub use colorizer::{ColorizeRequest, Coloured};
 pub use device::DeviceReport;
 pub use engine::{Engine, EngineSettings};
 pub use error::InferenceError;
-pub use foreign::{Examined, ForeignError, SelfCheck, examine, self_check};
+pub use foreign::ForeignError;
+pub use import::{ImportError, ImportOutcome, ImportRequest, Imported, NO_LICENCE, import};
 pub use numerics::Numerics;
 pub use precision::{Fallback, Precision, PrecisionFacts, Provider, ProviderChoice};
 pub use runtime::RuntimeError;

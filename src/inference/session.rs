@@ -1,10 +1,13 @@
 //! One network on one provider: a session that is never shared, and says where its first run took place.
 
+use std::path::Path;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 use half::vec::HalfFloatVecExt as _;
 use ort::environment::Environment;
 use ort::ep::{self, ArenaExtendStrategy};
+use ort::session::builder::SessionBuilder;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType, TensorRef, ValueType};
 
@@ -56,8 +59,22 @@ pub(super) struct Network {
 impl Network {
     /// Makes a session of an ONNX model.
     pub(super) fn open(place: &Place, name: &str, model: &[u8], sizes: Sizes<'_>) -> Result<Self, InferenceError> {
+        Self::open_with(place, name, sizes, |mut builder| builder.commit_from_memory(model))
+    }
+
+    /// As [`Network::open`], of a model in a file: the runtime reads it piece by piece, and there is one copy fewer of it.
+    pub(super) fn open_file(place: &Place, name: &str, model: &Path, sizes: Sizes<'_>) -> Result<Self, InferenceError> {
+        Self::open_with(place, name, sizes, |mut builder| builder.commit_from_file(model))
+    }
+
+    fn open_with(
+        place: &Place,
+        name: &str,
+        sizes: Sizes<'_>,
+        commit: impl FnOnce(SessionBuilder) -> Result<Session, ort::Error>,
+    ) -> Result<Self, InferenceError> {
         let profile = ProfileDirectory::create().map_err(|error| unclear(name, error))?;
-        let session = build(place, name, model, sizes, &profile);
+        let session = builder(place, name, sizes, &profile).and_then(commit);
         let session = session.map_err(|error| InferenceError::from_load(name, &error))?;
         Ok(Self { session, name: name.to_owned(), provider: place.provider, profile: Some(profile), observed: None })
     }
@@ -185,7 +202,7 @@ fn unclear(network: &str, error: impl std::fmt::Display) -> InferenceError {
     InferenceError::Profile { network: network.to_owned(), detail: one_line(&error.to_string()) }
 }
 
-fn build(place: &Place, name: &str, model: &[u8], sizes: Sizes<'_>, profile: &ProfileDirectory) -> Result<Session, ort::Error> {
+fn builder(place: &Place, name: &str, sizes: Sizes<'_>, profile: &ProfileDirectory) -> Result<SessionBuilder, ort::Error> {
     let builder = Session::builder(&place.environment)?.with_log_id(name)?.with_profiling(profile.prefix())?;
     // Threads that spin while they wait would take the cores that decode and encode.
     let mut builder = builder.with_intra_op_spinning(false)?;
@@ -198,12 +215,13 @@ fn build(place: &Place, name: &str, model: &[u8], sizes: Sizes<'_>, profile: &Pr
             builder
         }
     };
-    builder = match place.provider {
-        Provider::Cpu => builder.with_intra_threads(place.threads.max(1))?,
+    match place.provider {
+        Provider::Cpu => Ok(builder.with_intra_threads(place.threads.max(1))?),
         // Without the second call a node that CUDA cannot run would go to the processor without a word.
-        Provider::Cuda => builder.with_intra_threads(1)?.with_execution_providers([cuda(place)])?.with_disable_cpu_fallback()?,
-    };
-    builder.commit_from_memory(model)
+        Provider::Cuda => {
+            Ok(builder.with_intra_threads(1)?.with_execution_providers([cuda(place)])?.with_disable_cpu_fallback()?)
+        }
+    }
 }
 
 /// The CUDA provider.

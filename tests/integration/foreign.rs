@@ -1,49 +1,31 @@
 //! Colour networks that others saved as ONNX, from the catalogue to the record.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use autochrome::digest::Digest;
 use autochrome::imaging::Size;
+use autochrome::inference::Precision;
 use autochrome::inference::ddcolor::Weights;
-use autochrome::inference::{Precision, examine};
 
 use crate::golden::{recipe, shapes};
 use crate::onnx::{FLOAT16, Small};
 use crate::workbench::{Workbench, jpeg, text};
 
-/// Gives the museum a models directory of its own: the bundled models and one more, as `models import` would add it; the
-/// scenes `portrait`, `architecture` and `other` use it. Returns its file.
+/// Imports a file into a models directory of the museum's own; the scenes `portrait`, `architecture` and `other` use it. Returns
+/// the model's file.
 fn install(bench: &Workbench, id: &str, file: &[u8]) -> PathBuf {
-    let (bundled, own) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("models"), bench.path().join("models"));
-    fs::create_dir(&own).unwrap();
-    for name in ["ddcolor-starter.safetensors", "scene.onnx", "denoise.onnx"] {
-        symlink(bundled.join(name), own.join(name)).unwrap();
-    }
-    let path = own.join(format!("{id}.onnx"));
-    fs::write(&path, file).unwrap();
-    let examined = examine(file).unwrap();
-    let size = examined
-        .size()
-        .map_or_else(String::new, |size| format!("size = {{ width = {}, height = {} }}\n", size.width, size.height));
-    let catalogue = fs::read_to_string(bundled.join("models.toml")).unwrap();
-    let entry = format!(
-        "\n[[model]]\nid = {id:?}\nkind = \"colour\"\narchitecture = {:?}\nfile = \"{id}.onnx\"\nbytes = {}\nparameters = {}\n\
-         sha256 = \"{}\"\nlicence = \"CC0-1.0\"\nsource = \"a test\"\n{size}",
-        examined.architecture(),
-        file.len(),
-        examined.parameters(),
-        Digest::of(file)
-    );
-    fs::write(own.join("models.toml"), catalogue + &entry).unwrap();
-    let text = fs::read_to_string(bench.config()).unwrap().replace(bundled.to_str().unwrap(), own.to_str().unwrap());
+    let models = bench.own_models();
+    let theirs = bench.path().join("theirs");
+    fs::write(&theirs, file).unwrap();
+    bench.ok(&["models", "import", theirs.to_str().unwrap(), "--id", id, "--licence", "CC0-1.0"]);
+    let text = fs::read_to_string(bench.config()).unwrap();
     let scene = |scene: &str| format!("[scene.{scene}]\nmodel = {id:?}\n");
     let text = ["portrait", "architecture", "other"]
         .iter()
         .fold(text, |text, name| text.replace(&format!("[scene.{name}]\n"), &scene(name)));
     fs::write(bench.config(), text).unwrap();
-    path
+    models.join(format!("{id}.onnx"))
 }
 
 #[test]

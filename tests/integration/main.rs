@@ -17,6 +17,8 @@ mod foreign;
 mod golden;
 /// From a folder of scans to derivatives with records.
 mod happy;
+/// Files of others become models, or leave no trace.
+mod import;
 /// Small ONNX files of DDColor's shape.
 mod onnx;
 /// Roots and volumes that go away, fill up and come back.

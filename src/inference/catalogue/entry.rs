@@ -92,7 +92,7 @@ impl Entry {
 }
 
 /// What is wrong with an entry, if anything.
-pub(super) fn fault(entry: &Entry, is_twin: bool) -> Option<&'static str> {
+pub(in crate::inference) fn fault(entry: &Entry, is_twin: bool) -> Option<&'static str> {
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
     let stays_inside = |file: &str| {
         let mut components = Path::new(file).components().peekable();

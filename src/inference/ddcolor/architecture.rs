@@ -71,6 +71,16 @@ impl Architecture {
         }
     }
 
+    /// The authors' name of this size: `tiny`, `large`, or `other`.
+    pub fn variant(&self) -> &'static str {
+        let is_official = self.decoder == [512, 512, 256] && self.layers == 9 && self.queries == 100;
+        match (self.dims, self.depths) {
+            ([96, 192, 384, 768], [3, 3, 9, 3]) if is_official => "tiny",
+            ([192, 384, 768, 1536], [3, 3, 27, 3]) if is_official => "large",
+            _ => "other",
+        }
+    }
+
     /// Says what the graph could not express, if anything.
     pub(super) fn objection(&self) -> Option<String> {
         let widths = [self.last, self.hidden, self.feedforward, self.queries];

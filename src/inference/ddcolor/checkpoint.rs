@@ -11,52 +11,32 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use super::architecture::Architecture;
 use super::error::{CheckpointError, Problem, Problems, printable};
 use super::fold::{Affine, Conv, Folding, Linear, Norm, spectral_norm};
-use super::schema::{Expected, Role, expected, is_unused};
-
-/// ONNX models are protobuf messages, which end at 2 GiB; 16 MiB stay for the nodes and small constants.
-const LARGEST_GRAPH: u64 = (1 << 31) - (16 << 20);
+use super::survey::{Stated, Survey, spectral};
 
 /// A checkpoint whose tensors are all there, known, and of the right shape.
 pub(super) struct Checkpoint<'a> {
     tensors: BTreeMap<String, TensorView<'a>>,
-    architecture: Architecture,
-    parameters: u64,
+    survey: Survey,
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Checks a whole file. Missing, surplus, wrongly shaped and wrongly typed tensors come back in one error.
+    /// Checks a whole file, as [`Survey::of`] does.
     pub(super) fn open(bytes: &'a [u8]) -> Result<Self, CheckpointError> {
         let file = SafeTensors::deserialize(bytes).map_err(|source| CheckpointError::Format { source })?;
         let tensors: BTreeMap<String, TensorView<'a>> = file.tensors().into_iter().collect();
-        let architecture = Architecture::infer(
-            |key| tensors.get(key).map(TensorView::shape),
-            |prefix| tensors.range(prefix.to_owned()..).next().is_some_and(|(key, _)| key.starts_with(prefix)),
-        );
-        let expected = expected(&architecture);
-        let problems = problems(&tensors, &expected);
-        if !problems.is_empty() {
-            return Err(CheckpointError::Mismatch { problems: Problems::new(problems) });
-        }
-        if let Some(what) = architecture.objection() {
-            return Err(CheckpointError::Unsupported { what });
-        }
-        let elements = |entry: &Expected| entry.shape.iter().map(|&n| n as u64).product::<u64>();
-        let parameters = expected.iter().filter(|entry| entry.role != Role::Buffer).map(elements).sum();
-        if parameters > LARGEST_GRAPH / 4 {
-            let what = format!("{parameters} parameters, more than the {} an ONNX file can hold", LARGEST_GRAPH / 4);
-            return Err(CheckpointError::Unsupported { what });
-        }
-        Ok(Self { tensors, architecture, parameters })
+        let stated = |view: &TensorView<'_>| Stated { dtype: view.dtype(), shape: view.shape().to_vec() };
+        let survey = Survey::of(&tensors.iter().map(|(name, view)| (name.clone(), stated(view))).collect())?;
+        Ok(Self { tensors, survey })
     }
 
     /// The sizes of the network.
     pub(super) const fn architecture(&self) -> &Architecture {
-        &self.architecture
+        self.survey.architecture()
     }
 
     /// Learned numbers; statistics and spectral vectors do not count.
     pub(super) const fn parameters(&self) -> u64 {
-        self.parameters
+        self.survey.parameters()
     }
 
     fn view(&self, name: &str) -> Result<&TensorView<'a>, CheckpointError> {
@@ -67,7 +47,8 @@ impl<'a> Checkpoint<'a> {
 
     /// The numbers of a tensor, row-major, all finite.
     pub(super) fn values(&self, name: &str) -> Result<Vec<f32>, CheckpointError> {
-        let values = decode(self.view(name)?);
+        let view = self.view(name)?;
+        let values = decode(view.dtype(), view.data());
         if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err(non_finite(name)) }
     }
 
@@ -100,7 +81,7 @@ impl<'a> Checkpoint<'a> {
             let weight = self.values(&name)?;
             return Ok(Folding::new(self.view(&name)?.shape()[0], &weight, bias.as_deref()));
         }
-        let [orig, u, v] = ["orig", "u", "v"].map(|part| format!("{name}_{part}"));
+        let [orig, u, v] = spectral(&name);
         let (weight, u, v) = (self.values(&orig)?, self.values(&u)?, self.values(&v)?);
         let folding = Folding::new(u.len(), &weight, bias.as_deref()).divide(spectral_norm(&weight, &u, &v));
         finite(folding, &orig)
@@ -137,47 +118,11 @@ pub(super) fn non_finite(name: &str) -> CheckpointError {
     CheckpointError::NonFinite { tensor: printable(name) }
 }
 
-/// Compares a file with what the network needs.
-fn problems(tensors: &BTreeMap<String, TensorView<'_>>, expected: &[Expected]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut surplus: BTreeMap<&str, ()> =
-        tensors.keys().map(|key| (key.as_str(), ())).filter(|(key, ())| !is_unused(key)).collect();
-    let mut check = |name: String, shape: &[usize]| {
-        let Some(tensor) = tensors.get(&name) else {
-            problems.push(Problem::Missing { name });
-            return;
-        };
-        surplus.remove(name.as_str());
-        let found = tensor.shape();
-        let fits = found.len() == shape.len() && found.iter().zip(shape).all(|(&found, &want)| want == 0 || found == want);
-        if !fits {
-            problems.push(Problem::Shape { name, found: found.to_vec(), expected: shape.to_vec() });
-        } else if !matches!(tensor.dtype(), Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            problems.push(Problem::Kind { name, found: format!("{:?}", tensor.dtype()) });
-        }
-    };
-    for entry in expected {
-        let parts = ["orig", "u", "v"].map(|part| format!("{}_{part}", entry.name));
-        if entry.role == Role::Spectral && parts.iter().any(|part| tensors.contains_key(part)) {
-            let rest = entry.shape[1..].iter().try_fold(1_usize, |product, &n| product.checked_mul(n)).unwrap_or(0);
-            let [orig, u, v] = parts;
-            check(orig, &entry.shape);
-            check(u, &entry.shape[..1]);
-            check(v, &[rest]);
-        } else {
-            check(entry.name.clone(), &entry.shape);
-        }
-    }
-    problems.extend(surplus.into_keys().map(|name| Problem::Surplus { name: name.to_owned() }));
-    problems
-}
-
-fn decode(tensor: &TensorView<'_>) -> Vec<f32> {
-    let bytes = tensor.data();
-    match tensor.dtype() {
+/// The numbers of a tensor's little-endian bytes: F16, BF16, or F32, which are all that [`Survey::of`] lets through.
+pub(in crate::inference) fn decode(dtype: Dtype, bytes: &[u8]) -> Vec<f32> {
+    match dtype {
         Dtype::F16 => bytes.as_chunks().0.iter().map(|&pair| f16::from_le_bytes(pair).to_f32()).collect(),
         Dtype::BF16 => bytes.as_chunks().0.iter().map(|&pair| bf16::from_le_bytes(pair).to_f32()).collect(),
-        // `problems` lets F32 through and nothing else.
         _ => bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect(),
     }
 }

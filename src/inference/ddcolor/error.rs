@@ -19,6 +19,14 @@ pub enum CheckpointError {
         #[source]
         source: safetensors::SafeTensorError,
     },
+    /// The tensors of another network.
+    #[error("not a DDColor network: {unknown} keys unknown, first {first}")]
+    Foreign {
+        /// How many keys DDColor does not have.
+        unknown: usize,
+        /// The first of them by name.
+        first: String,
+    },
     /// Tensors are missing, surplus, wrongly shaped or of a wrong type. All of them are in the list.
     #[error("weights do not fit DDColor: {problems}")]
     Mismatch {
@@ -43,7 +51,11 @@ impl CheckpointError {
     /// No scan can be coloured with such weights, and no scan is to blame.
     pub const fn disposition(&self) -> Disposition {
         match self {
-            Self::Format { .. } | Self::Mismatch { .. } | Self::NonFinite { .. } | Self::Unsupported { .. } => Disposition::Fatal,
+            Self::Format { .. }
+            | Self::Foreign { .. }
+            | Self::Mismatch { .. }
+            | Self::NonFinite { .. }
+            | Self::Unsupported { .. } => Disposition::Fatal,
         }
     }
 
@@ -51,7 +63,9 @@ impl CheckpointError {
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Format { .. } => Some("fetch the file again: it is cut short, damaged or not safetensors"),
-            Self::Mismatch { .. } => Some("only DDColor checkpoints with the official tensor names can be used"),
+            Self::Foreign { .. } | Self::Mismatch { .. } => {
+                Some("only DDColor checkpoints with the official tensor names can be used")
+            }
             Self::NonFinite { .. } => Some("fetch the file again, or export it again from the training run's last good state"),
             Self::Unsupported { .. } => None,
         }

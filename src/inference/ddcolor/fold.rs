@@ -83,6 +83,12 @@ pub(super) fn spectral_norm(weight: &[f32], u: &[f32], v: &[f32]) -> f64 {
     rows.zip(u).map(|(row, &u)| f64::from(u) * product(row)).sum()
 }
 
+/// A weight divided by its spectral norm, each number rounded once; not finite where the norm is zero.
+pub(in crate::inference) fn without_spectral_norm(weight: &[f32], u: &[f32], v: &[f32]) -> Vec<f32> {
+    let norm = spectral_norm(weight, u, v);
+    weight.iter().map(|&weight| (f64::from(weight) / norm) as f32).collect()
+}
+
 /// A matrix of outputs × (inputs · taps) and its bias, while constants are being folded into them.
 pub(super) struct Folding {
     outputs: usize,

@@ -5,7 +5,7 @@
 //!
 //! | file | says |
 //! |---|---|
-//! | `checkpoint`, `schema`, `architecture` | which tensors a file must hold, and that it does |
+//! | `survey`, `checkpoint`, `schema`, `architecture` | which tensors a file must hold, and that it does |
 //! | `fold` | how constants disappear into their neighbours |
 //! | `encoder`, `unet`, `color_decoder`, `tail` | the network, each part from its weights to its nodes |
 //! | `precision` | what stays FP32 in an FP16 graph, and why |
@@ -24,6 +24,7 @@ mod graph;
 mod onnx;
 mod precision;
 mod schema;
+mod survey;
 mod tail;
 mod unet;
 
@@ -36,6 +37,10 @@ pub use architecture::Architecture;
 pub(super) use error::printable;
 pub use error::{CheckpointError, Problem, Problems};
 pub use precision::FP32_ISLANDS;
+
+pub(super) use checkpoint::decode;
+pub(super) use fold::without_spectral_norm;
+pub(super) use survey::{Inventory, Origin, Stated, Survey};
 
 use super::Precision;
 use crate::imaging::Size;

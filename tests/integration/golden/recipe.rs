@@ -24,17 +24,22 @@ pub(crate) fn checkpoint(shapes: &Shapes) -> Vec<u8> {
     file.extend((header.len() as u64).to_le_bytes());
     file.extend(header);
     for (name, shape) in shapes {
-        if is_counter(name) {
-            file.extend(0_i64.to_le_bytes());
-        } else {
-            write(name, shape, &mut file);
-        }
+        tensor(name, shape, &mut file);
     }
     file
 }
 
+/// Adds the bytes of one tensor.
+pub fn tensor(name: &str, shape: &[usize], file: &mut Vec<u8>) {
+    if is_counter(name) {
+        file.extend(0_i64.to_le_bytes());
+    } else {
+        write(name, shape, file);
+    }
+}
+
 /// A grey test picture in 0..=1, one plane: smooth waves and a little noise.
-pub(super) fn picture(height: usize, width: usize) -> Vec<f32> {
+pub fn picture(height: usize, width: usize) -> Vec<f32> {
     let noise = random("image");
     let at = |y: f64, x: f64, noise: f64| {
         0.5 + 0.2 * (x / 17.0).sin() * (y / 23.0).cos() + 0.15 * ((x + 2.0 * y) / 41.0).sin() + 0.05 * noise
@@ -43,7 +48,8 @@ pub(super) fn picture(height: usize, width: usize) -> Vec<f32> {
     (0..height * width).map(pixel).collect()
 }
 
-fn is_counter(name: &str) -> bool {
+/// Whether it counts batches: an I64 scalar.
+pub fn is_counter(name: &str) -> bool {
     name.ends_with("num_batches_tracked")
 }
 
