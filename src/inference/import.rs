@@ -91,6 +91,7 @@ struct Description {
 pub fn import(models: &Path, engine: &EngineSettings, request: &ImportRequest<'_>) -> Result<Imported, ImportError> {
     // Held to the end: nobody else changes the catalogue meanwhile.
     let edit = CatalogueEdit::begin(models)?;
+    part::sweep(models);
     let source = Source::open(request.file)?;
     let known = edit.catalogue().entries().iter().find(|entry| entry.id == request.id).cloned();
     if let Some(entry) = known {

@@ -267,6 +267,7 @@ fn what_a_killed_import_left_is_no_hindrance() {
     // Killed between the file and its entry, and killed while the file was written.
     fs::write(room.models().join("models.toml"), catalogue).unwrap();
     fs::write(room.models().join(".a.safetensors.part"), b"half").unwrap();
+    fs::write(room.models().join(".other.trial.onnx.part"), b"half").unwrap();
     assert_eq!(room.imported(&file, "a", &[])["outcome"], "imported");
     assert_eq!(room.contents(), first);
 }

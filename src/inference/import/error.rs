@@ -183,3 +183,20 @@ impl ImportError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::{Exit, Failure};
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_told_from_a_full_disk_and_a_bad_file() {
+        let write = |kind: io::ErrorKind| Failure::from(ImportError::Write { path: "m/a".into(), source: kind.into() });
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            let failure = write(kind);
+            assert_eq!((failure.exit, failure.hint.as_deref()), (Exit::Configuration, Some(COPY)));
+        }
+        assert_eq!(write(io::ErrorKind::StorageFull).exit, Exit::Disk);
+        assert_eq!(Failure::from(ImportError::Kind { path: "a".into() }).exit, Exit::Failed);
+    }
+}

@@ -35,7 +35,7 @@ pub(super) struct Finished {
 
 #[expect(clippy::disallowed_methods, reason = "an import makes a file in the models directory")]
 impl Part {
-    /// Begins `DIR/.NAME.part`; what a killed import left there is overwritten.
+    /// Begins `DIR/.NAME.part`.
     pub(super) fn create(directory: &Path, name: &str) -> Result<Self, ImportError> {
         let (path, target) = (directory.join(format!(".{name}.part")), directory.join(name));
         let file = File::create(&path).map_err(|source| ImportError::Write { path: path.clone(), source })?;
@@ -110,6 +110,17 @@ impl Placed {
     /// The file stays.
     pub(super) fn keep(mut self) -> PathBuf {
         self.0.take().expect("it is taken only here")
+    }
+}
+
+/// Removes what killed imports left in a directory whose lock is held: nobody is at work there.
+pub(super) fn sweep(directory: &Path) {
+    // A directory that cannot be listed cannot be written either, which is told where the new file is begun.
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".part")) {
+            remove(&entry.path());
+        }
     }
 }
 
