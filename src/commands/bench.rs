@@ -83,7 +83,8 @@ type Measured = (Value, Vec<StageFigures>, Vec<NetworkFigures>, ScalingFigures, 
 
 fn measure(settings: &Settings, runs: u32, output: &Path) -> Result<Measured, Failure> {
     let (catalogue, _) = daemon::profiles(settings)?;
-    let profile = daemon::common_profile(settings, &catalogue)?;
+    let mut profile = daemon::common_profile(settings, &catalogue)?;
+    sample::fix_scene(&mut profile);
     let (shop, device) = daemon::workshop(settings, &catalogue, [&profile])?;
     let device = serde_json::from_str(&device).expect("the report was written as JSON");
     tracing::info!("Generating pictures of {PICTURE} pixels");

@@ -2,9 +2,17 @@
 
 use crate::codec::{self, Carried, EncodeError, EncodeSettings, Format};
 use crate::imaging::{Channels, Samples, ScanImage, Size};
+use crate::pipeline::Profile;
+use crate::routing::Scene;
 
 /// Deviation of the grain, as a share of the range: what a fast film shows at scanner resolution.
 const GRAIN: f32 = 0.03;
+
+/// Fixes the scene of generated pictures where the collection does not: they are patterns, and patterns may look like a page,
+/// which would be left alone. The scene network is asked all the same.
+pub(super) fn fix_scene(profile: &mut Profile) {
+    profile.rules.scene_override.get_or_insert(Scene::Other);
+}
 
 /// A picture of `depth` 8 or 16 bits, encoded.
 ///

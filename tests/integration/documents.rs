@@ -111,7 +111,7 @@ fn a_page_is_skipped_with_a_reason_and_a_photograph_beside_it_is_coloured() {
     assert_eq!(record["route"]["scene"], "other");
     assert!(record["route"]["scores"]["document"].as_f64().unwrap() < 0.6, "{}", record["route"]);
     let thresholds = record["recipe"]["routing"].as_array().unwrap();
-    assert!(thresholds.iter().any(|pair| pair[0] == "document_score" && pair[1] == 0.6), "{thresholds:?}");
+    assert!(thresholds.iter().any(|pair| pair[0] == "document_score" && pair[1] == 0.75), "{thresholds:?}");
     bench.assert_consistent();
 }
 

@@ -96,10 +96,11 @@ fn gather(settings: &Settings) -> Result<(Catalogue, Profile, Vec<Entry>), Failu
         true => daemon::used_models(&catalogue, [&daemon::common_profile(settings, &catalogue)?])?,
         false => daemon::used_models(&catalogue, profiles.values())?,
     };
-    let profile = match profiles.pop_first() {
+    let mut profile = match profiles.pop_first() {
         Some((_, profile)) => profile,
         None => daemon::common_profile(settings, &catalogue)?,
     };
+    sample::fix_scene(&mut profile);
     Ok((catalogue, profile, used))
 }
 
