@@ -83,9 +83,11 @@ impl From<crate::config::ConfigError> for Failure {
 }
 
 impl From<CatalogueError> for Failure {
+    /// The catalogue is wrong (78), or the disk it lies on (74).
     fn from(error: CatalogueError) -> Self {
         let hint = error.hint();
-        Self::new(Exit::Configuration, error, hint.map(Into::into))
+        let exit = if error.is_about_the_disk() { Exit::Disk } else { Exit::Configuration };
+        Self::new(exit, error, hint.map(Into::into))
     }
 }
 
@@ -132,6 +134,7 @@ impl From<ImportError> for Failure {
             ImportError::Catalogue(error) => return error.into(),
             ImportError::Device(error) => return error.into(),
             ImportError::Write { .. } => Exit::Disk,
+            ImportError::Id { .. } => Exit::Usage,
             _ => Exit::Failed,
         };
         Self::new(exit, error, hint)

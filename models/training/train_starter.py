@@ -18,7 +18,6 @@ schedule counts seconds of training, wherever they were spent.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import sys
@@ -34,116 +33,10 @@ from torch import Tensor, nn
 from colour import linear_to_lab, luminance, to_gamma, to_linear
 from ddcolor import STARTER, BlendedBatchNorm2d, DDColor, init_weights
 from efficientnet_lite import pretrained
+from pictures import LARGE_SHARE, Pictures
 
 SCALE = 20.0  # the network's output times this is Lab units
 SIZES = {192: (128, 0.50), 384: (32, 0.28), 768: (8, 0.22)}  # size: (batch, share of the steps)
-LARGE_SHARE = {384: 3, 768: 1}  # pictures of a batch that come from the high-resolution pool
-VEGETATION, INTERIOR = 2.0, 1.5  # a picture full of it is drawn 1 + this times as often as its set's others
-# ImageNet classes that are rooms, their furniture, shops and stages.
-INTERIORS = (
-    406, 415, 421, 423, 424, 435, 453, 454, 467, 492, 493, 495, 498, 509, 516, 520, 526, 527, 532, 534, 548, 553, 556, 559,
-    564, 579, 582, 598, 605, 619, 624, 648, 651, 664, 736, 743, 750, 760, 762, 765, 782, 788, 794, 799, 819, 827, 831, 846,
-    850, 851, 854, 857, 860, 861, 865, 876, 881, 894, 896, 905,
-)  # fmt: skip
-# Weight of each set in the draw. Garments and groceries have arbitrary colours: low.
-WEIGHTS = {
-    "caltech101": 0.38, "nips17_ccby": 0.18, "fsa_colour": 0.15, "congress": 0.09, "us_house": 0.02,
-    "food": 0.04, "metadata_extractor": 0.04, "clothing": 0.02, "documerica": 0.03, "unsplash": 0.015,
-    "based_cooking": 0.01, "dreambooth": 0.01, "azure_samples": 0.01, "grocery": 0.005,
-}  # fmt: skip
-
-
-class Pictures:
-    """All training pictures on the device as uint8; crops are drawn and resampled there."""
-
-    def __init__(self, folder: Path, device: torch.device, seed: int, teacher: nn.Module) -> None:
-        rows = json.loads((folder / "pictures.json").read_text())
-        self.rows = [r for r in rows if not r["held"]]
-        pixels = np.load(folder / "pictures.npy", mmap_mode="r")
-        self.small = torch.empty((len(self.rows), 256, 256, 3), dtype=torch.uint8, device=device)
-        slots = np.array([r["slot"] for r in self.rows])
-        for i in range(0, len(slots), 2048):
-            self.small[i : i + 2048] = torch.from_numpy(pixels[slots[i : i + 2048]]).to(device)
-        self.extent = torch.tensor([[r["h"], r["w"]] for r in self.rows], device=device, dtype=torch.float32)
-        # A category with many pictures (800 airplanes) counts by the square root of its number.
-        count: dict[tuple[str, str], int] = {}
-        for r in self.rows:
-            key = (r["set"], r["category"])
-            count[key] = count.get(key, 0) + 1
-
-        def balance(r: dict) -> float:
-            crowded = r["set"] == "caltech101" and r["category"] != "BACKGROUND_Google"
-            return count[r["set"], r["category"]] ** -0.5 if crowded else 1.0
-
-        kept = torch.tensor([balance(r) for r in self.rows], device=device) * self.wanted(teacher)
-        total: dict[str, float] = {}
-        for r, k in zip(self.rows, kept.tolist()):
-            total[r["set"]] = total.get(r["set"], 0) + k
-        self.weight = kept * torch.tensor([WEIGHTS[r["set"]] / total[r["set"]] for r in self.rows], device=device)
-        big = [r for r in self.rows if "large" in r]
-        pixels = np.load(folder / "large.npy", mmap_mode="r")
-        self.large = torch.from_numpy(pixels[[r["large"][0] for r in big]]).to(device)
-        self.large_extent = torch.tensor([r["large"][1:] for r in big], device=device, dtype=torch.float32)
-        self.rng = torch.Generator(device).manual_seed(seed)
-
-    @torch.no_grad()
-    def wanted(self, teacher: nn.Module) -> Tensor:
-        """How often a picture is drawn: 1, and more the more vegetation it shows or the surer it is an interior."""
-        interior = torch.zeros(1000, device=self.small.device)
-        interior[list(INTERIORS)] = 1
-        out, shown = [], [0.0, 0.0]
-        for i in range(0, len(self.rows), 256):
-            pixels = self.small[i : i + 256].permute(0, 3, 1, 2).float() / 255
-            parts = [
-                F.interpolate(p[None, :, : int(h), : int(w)], (192, 192), mode="bilinear", antialias=True, align_corners=False)
-                for p, (h, w) in zip(pixels, self.extent[i : i + 256].tolist())
-            ]
-            rgb = torch.cat(parts).clamp(0, 1)
-            lab = linear_to_lab(to_linear(F.avg_pool2d(rgb, 4)))
-            hue = torch.rad2deg(torch.atan2(lab[:, 2], lab[:, 1]))
-            green = (hue > 95) & (hue < 155) & (lab[:, 1:].norm(dim=1) > 12) & (lab[:, 0] > 12) & (lab[:, 0] < 85)
-            green = (green.float().mean((1, 2)) / 0.25).clamp(max=1)
-            *_, pooled = teacher.features(rgb)
-            room = ((teacher._fc(pooled).float().softmax(1) * interior).sum(1) / 0.4).clamp(max=1)
-            shown = [shown[0] + float((green > 0.5).sum()), shown[1] + float((room > 0.5).sum())]
-            out.append((1 + VEGETATION * green) * (1 + INTERIOR * room))
-        self.shown = shown
-        return torch.cat(out)
-
-    def uniform(self, n: int, low: float, high: float) -> Tensor:
-        return torch.rand(n, device=self.small.device, generator=self.rng) * (high - low) + low
-
-    def crops(self, pool: Tensor, extent: Tensor, index: Tensor, size: int) -> Tensor:
-        n, side = len(index), pool.shape[1]
-        h, w = extent[index].unbind(1)
-        area, ratio = self.uniform(n, 0.35, 1.0) * h * w, self.uniform(n, -0.2, 0.2).exp()
-        ch, cw = torch.minimum((area / ratio).sqrt(), h), torch.minimum((area * ratio).sqrt(), w)
-        y0, x0 = self.uniform(n, 0, 1) * (h - ch), self.uniform(n, 0, 1) * (w - cw)
-        t = (torch.arange(size, device=pool.device) + 0.5) / size
-        flip = (self.uniform(n, 0, 1) < 0.5)[:, None]
-        tx = torch.where(flip, 1 - t[None], t[None])
-        # Half a pixel inside the picture, so that the black rest of its square never bleeds in.
-        ys = torch.minimum((y0[:, None] + t * ch[:, None]).clamp(min=0.5), h[:, None] - 0.5) * (2 / side) - 1
-        xs = torch.minimum((x0[:, None] + tx * cw[:, None]).clamp(min=0.5), w[:, None] - 0.5) * (2 / side) - 1
-        grid = torch.stack([xs[:, None, :].expand(n, size, size), ys[:, :, None].expand(n, size, size)], 3)
-        rgb = pool[index].permute(0, 3, 1, 2).float().div_(255)
-        return F.grid_sample(rgb, grid, mode="bilinear", align_corners=False)
-
-    def batch(self, size: int, n: int) -> Tensor:
-        k = LARGE_SHARE.get(size, 0) if len(self.large) else 0
-        index = torch.multinomial(self.weight, n - k, replacement=True, generator=self.rng)
-        rgb = self.crops(self.small, self.extent, index, size)
-        if k:
-            index = torch.randint(len(self.large), (k,), device=self.large.device, generator=self.rng)
-            rgb = torch.cat([rgb, self.crops(self.large, self.large_extent, index, size)])
-        # CutMix: a quarter of the pictures receive a rectangle of their neighbour.
-        m = rgb.shape[0]
-        t = torch.arange(size, device=rgb.device) / size
-        side = self.uniform(m, 0.1, 0.5).sqrt() * (self.uniform(m, 0, 1) < 0.25)
-        y0, x0 = self.uniform(m, 0, 1) * (1 - side), self.uniform(m, 0, 1) * (1 - side)
-        rows = (t >= y0[:, None]) & (t < (y0 + side)[:, None])
-        cols = (t >= x0[:, None]) & (t < (x0 + side)[:, None])
-        return torch.where((rows[:, :, None] & cols[:, None, :])[:, None], rgb.roll(1, 0), rgb)
 
 
 def soften(x: Tensor, k: Tensor) -> Tensor:
@@ -264,6 +157,11 @@ def main() -> None:
     ap.add_argument("--teacher", type=Path, required=True, help="efficientnet-lite0 weights (ImageNet)")
     ap.add_argument("--minutes", type=float, default=20.0, help="length of the schedule, compilation not counted")
     ap.add_argument("--rebalance", type=float, default=0.0, help="coloured pixels weigh up to 1 + this against grey ones")
+    ap.add_argument("--drop-path", type=float, default=0.25, help="share of residual branches left out, in the last block")
+    ap.add_argument("--weight-decay", type=float, default=0.1)
+    ap.add_argument("--area", type=float, default=0.2, help="smallest share of a picture that a crop shows")
+    ap.add_argument("--cutmix", type=float, default=0.4, help="share of pictures that receive a rectangle of another")
+    ap.add_argument("--watch", type=float, default=120, help="seconds between two looks at held-back pictures")
     ap.add_argument("--state", type=Path, help="go on from here if it is there; written when the schedule is not done")
     ap.add_argument("--stop-after", type=float, default=math.inf, help="seconds of this process, then write --state and stop")
     ap.add_argument("--seed", type=int, default=20261124)
@@ -289,7 +187,7 @@ def main() -> None:
     if args.small:
         LARGE_SHARE.update({384: 1, 768: 1})
 
-    net = DDColor(STARTER, drop_path=0.1, layer_scale=0.1)
+    net = DDColor(STARTER, drop_path=args.drop_path, layer_scale=0.1)
     init_weights(net)
     trainee = Trainee(net, torch.tensor(args.rebalance, device=device)).to(device).to(memory_format=torch.channels_last).train()
     teacher = pretrained(args.teacher).to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -301,7 +199,7 @@ def main() -> None:
     for p in trainee.parameters():
         (decay if p.dim() > 1 else plain).append(p)
     params = decay + plain
-    groups = [{"params": decay, "weight_decay": 0.05}, {"params": plain, "weight_decay": 0.0}]
+    groups = [{"params": decay, "weight_decay": args.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     fused = device.type == "cuda"
     opt = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.99), fused=fused)
     w_feature, w_class = torch.tensor(0.5, device=device), torch.tensor(0.05, device=device)
@@ -338,11 +236,27 @@ def main() -> None:
     say(f"{sum(p.numel() for p in net.parameters()):,} parameters")
     for size in sizes:
         warm(size)
-    pictures = Pictures(args.prepared, device, args.seed, teacher)
+    pictures = Pictures(args.prepared, device, args.seed, teacher, args.area, args.cutmix)
     say("{} pictures, {} of high resolution; full of vegetation {:.0f}, interiors {:.0f}".format(
         len(pictures.rows), len(pictures.large), *pictures.shown))  # fmt: skip
 
     average = Average(net)
+    watched = pictures.held_back(args.prepared, 4 if args.small else 400, 256)
+    judge = DDColor(STARTER).to(device).to(memory_format=torch.channels_last).eval()
+
+    @torch.no_grad()
+    def look() -> str:
+        judge.load_state_dict(average.state())
+        error = truth = 0.0
+        for rgb in watched.split(50):
+            lin = to_linear(rgb)
+            grey = to_gamma(luminance(lin)[:, None]).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16):
+                guess = judge(grey).float() * (0.9 * SCALE)
+            ab = linear_to_lab(lin)[:, 1:]
+            error, truth = error + float((guess - ab).pow(2).sum()), truth + float(ab.pow(2).sum())
+        return f"held back at 256: {error / truth:.4f} x grey"
+
     chooser = np.random.default_rng(args.seed)
     names = sorted(sizes)
     share = np.array([sizes[s][1] for s in names])
@@ -361,7 +275,7 @@ def main() -> None:
         chooser = np.random.default_rng(args.seed + step)
         say(f"going on at {earlier:.0f} s, step {step}")
     began = time.time() - earlier
-    saved = told = earlier
+    saved = told = watched_at = earlier
     colour_sum, colour_n = torch.zeros((), device=device), 0
     norm_max = torch.zeros((), device=device)
     while True:
@@ -419,11 +333,15 @@ def main() -> None:
             colour_sum.zero_()
             norm_max.zero_()
             colour_n, told = 0, elapsed
+        if elapsed - watched_at > args.watch:
+            say(f"{elapsed:5.0f} s {look()}")
+            watched_at = elapsed
         if elapsed - saved > 60:
             if average.finite():
                 save_parts(average.state(), args.out)
             saved = elapsed
     save_parts(average.state(), args.out)
+    say(look())
     say(f"done: {step} steps, {seen} pictures, {time.time() - began:.0f} s, restarts {skipped}")
     (args.out / "done").write_text("")
 

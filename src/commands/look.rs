@@ -268,9 +268,9 @@ fn what_to_do(job: &JobRow) -> Option<String> {
     match job.state {
         JobState::Rejected => Some(format!("put a sound scan under the same name, or, if the cause is gone, {retry}")),
         JobState::Exhausted | JobState::Cancelled => Some(retry),
-        JobState::Skipped => {
-            Some(format!("nothing; if it is wrong, fix `scene` for its collection or the thresholds, then {retry}"))
-        }
+        JobState::Skipped => Some(format!(
+            "nothing; if it is wrong, set `scene` for its collection or the thresholds: that is another recipe, with which the whole collection is looked at again; without such a change, {retry}"
+        )),
         JobState::Pending | JobState::Running | JobState::Completed => None,
     }
 }

@@ -180,7 +180,12 @@ fn weights(entry: &Entry) -> WeightsRef {
 }
 
 fn facts(entry: &Entry) -> ModelFacts {
-    ModelFacts { architecture: entry.architecture.clone(), licence: entry.licence.clone(), source: entry.source.clone() }
+    ModelFacts {
+        architecture: entry.architecture.clone(),
+        licence: entry.licence.clone(),
+        source: entry.source.clone(),
+        imported_sha256: entry.imported_sha256,
+    }
 }
 
 const fn scope_word(scope: DenoiseScope) -> &'static str {

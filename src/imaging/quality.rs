@@ -8,8 +8,6 @@ use super::{Channels, Plane, Samples, ScanImage, grey_copy, lab::Sample};
 /// What one coloured picture came to against the truth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quality {
-    /// Pixels compared.
-    pub pixels: u64,
     /// Squared distance in a*, b*, and the truth's squared chroma, Lab units², summed over the pixels.
     pub chroma: SquaredChroma,
     /// The same after the mean a*, b* of each picture was taken away.
@@ -105,7 +103,6 @@ pub fn quality(truth: &ScanImage, coloured: &ScanImage) -> Option<Quality> {
     let rank = differences.len() - 1 - differences.len() / 20;
     let (_, &mut p95, _) = differences.select_nth_unstable_by(rank, f32::total_cmp);
     Some(Quality {
-        pixels,
         chroma: SquaredChroma { error: error.squares, of_grey: chroma.squares },
         chroma_without_cast: SquaredChroma { error: error.around_mean(count), of_grey: chroma.around_mean(count) },
         psnr_db: 10.0 * (255.0 * 255.0 / (squares / (3.0 * count))).log10(),

@@ -152,6 +152,10 @@ fn what_was_used_longest_ago_goes_first_and_comes_back_the_same() {
     assert_ne!(colour("b"), first, "networks that differ colour differently");
     colour("c");
     colour("b");
+    assert_eq!(kept(&colorizer).last().unwrap(), "the session of b, 64×32");
+    // Of `a` the weights were used before its session was.
+    assert!(!kept(&colorizer).contains(&"the weights of a".to_owned()), "{:?}", kept(&colorizer));
+    let mut colour = |model: &str| colorizer.colorize(&place, &request(model, Precision::Fp32)).unwrap().chroma;
     assert_eq!(colour("a"), first, "what was let go comes back the same");
     let mut tight = models.colorizer(run + 64);
     for model in ["a", "b", "a", "c"] {

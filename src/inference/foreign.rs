@@ -16,7 +16,7 @@ pub use error::ForeignError;
 use super::numerics;
 use super::session::{Input, Network, Place, Sizes};
 use super::{FixedSize, InferenceError, Precision, ddcolor::printable};
-use crate::imaging::Size;
+use crate::imaging::{Plane, Size};
 use model::{Axis, Declared, FLOAT, FLOAT16, Facts};
 
 /// Sides must be multiples of this: the network halves its input five times.
@@ -196,7 +196,8 @@ fn distinct_names(axes: &[(Axis<'_>, Free)]) -> Vec<(String, Free)> {
 /// Runs a file once: a gradient of the file's own size, or of 64×64.
 ///
 /// # Errors
-/// The runtime refuses the file, or what comes out has another shape than promised or holds values that are not finite.
+/// The runtime refuses the file, or what comes out has another shape than promised or cannot be
+/// believed ([`numerics::believed`]).
 pub(super) fn self_check(place: &Place, name: &str, file: &[u8], examined: &Examined) -> Result<(), InferenceError> {
     let size = examined.size.map_or(Size::new(CHECK_SIDE, CHECK_SIDE), |size| Size::new(size.width, size.height));
     let mut network = examined.open(place, name, file, Some(size))?;
@@ -205,9 +206,6 @@ pub(super) fn self_check(place: &Place, name: &str, file: &[u8], examined: &Exam
     let grey: Vec<f32> = (0..size.width * size.height).map(at).collect();
     let ab = examined.run(&mut network, &grey.repeat(3), size)?;
     let found = numerics::look(&ab[..grey.len()], &ab[grey.len()..]);
-    if found.non_finite > 0 {
-        let detail = format!("{} of {} values of a gradient were not finite", found.non_finite, ab.len());
-        return Err(InferenceError::NonFinite { network: name.to_owned(), detail });
-    }
-    Ok(())
+    let deviation = numerics::deviation(&Plane::new(size, grey).expect("width × height values"));
+    numerics::believed(name, &found, deviation)
 }

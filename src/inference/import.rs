@@ -36,6 +36,10 @@ use trial::Trial;
 /// What SPDX says where nobody stated a licence.
 pub const NO_LICENCE: &str = "NOASSERTION";
 
+/// What an entry says where nobody stated where the file was published. Its name is not in the model's file: the same weights
+/// under another name are the same model.
+const NO_SOURCE: &str = "not stated";
+
 /// Which file becomes which model.
 #[derive(Debug, Clone, Copy)]
 pub struct ImportRequest<'a> {
@@ -45,7 +49,7 @@ pub struct ImportRequest<'a> {
     pub id: &'a str,
     /// Licence of the weights; none: [`NO_LICENCE`].
     pub licence: Option<&'a str>,
-    /// Where the file was published; none: the file's name is all that is known.
+    /// Where the file was published; none: it says that nobody stated it.
     pub source: Option<&'a str>,
 }
 
@@ -107,9 +111,9 @@ pub fn import(models: &Path, engine: &EngineSettings, request: &ImportRequest<'_
         parameters: None,
         sha256: source.digest(),
         licence: request.licence.unwrap_or(NO_LICENCE).to_owned(),
-        source: request.source.map_or_else(|| format!("imported from {}", source.name()), str::to_owned),
+        source: request.source.unwrap_or(NO_SOURCE).to_owned(),
         measured: None,
-        note: None,
+        note: Some(format!("imported from {}", source.name())),
         imported_sha256: Some(source.digest()),
         size: None,
     };

@@ -1,6 +1,7 @@
 //! The networks of an engine, all on one device: what the inference thread works with.
 
 use super::colorizer::Colorizer;
+use super::colour_model::Model;
 use super::denoiser::Denoiser;
 use super::engine::Work;
 use super::router::Router;
@@ -21,7 +22,7 @@ pub(super) struct Networks {
 }
 
 impl Networks {
-    /// Checks every model's pin, loads the runtime, decides on a device, loads the small networks that every scan needs.
+    /// Checks every model, loads the runtime, decides on a device, loads the small networks that every scan needs.
     pub(super) fn open(
         settings: &EngineSettings,
         catalogue: &Catalogue,
@@ -29,6 +30,12 @@ impl Networks {
     ) -> Result<(Self, DeviceReport), InferenceError> {
         // The pins first: a wrong file is found before anything of it is interpreted, and before a scan is claimed.
         models.iter().try_for_each(|entry| catalogue.check(entry))?;
+        // A colour network is loaded when the first picture needs it; that one can be made of its file is found out now, one
+        // at a time.
+        models
+            .iter()
+            .filter(|entry| entry.kind == ModelKind::Colour)
+            .try_for_each(|entry| Model::read(catalogue, entry).map(drop))?;
         let loaded = runtime::load(&runtime::locate_for(settings.provider)?)?;
         let (place, report) = device::choose(&loaded, settings)?;
         let (mut router, mut denoiser, mut colour) = (None, None, Vec::new());
@@ -37,7 +44,6 @@ impl Networks {
             match entry.kind {
                 ModelKind::Scene => router = Some(Router::open(&place, id, catalogue.read(entry)?)?),
                 ModelKind::Denoise => denoiser = Some(Denoiser::open(&place, id, catalogue.read(entry)?)?),
-                // Read when the first picture needs it.
                 ModelKind::Colour => colour.push(entry.clone()),
             }
         }

@@ -1,5 +1,6 @@
 //! Judges what a colour network put out, and decides about a second run. Pure: no session, no device.
 
+use super::InferenceError;
 use super::{Fallback, Precision};
 use crate::imaging::{ChromaPlanes, Plane};
 
@@ -69,6 +70,18 @@ pub(super) fn judge(found: &Numerics, input_deviation: f64) -> Verdict {
         Verdict::Collapsed
     } else {
         Verdict::Sound
+    }
+}
+
+/// An error unless an output can be believed; for a network that is run once, without another precision to go on to.
+pub(super) fn believed(network: &str, found: &Numerics, input_deviation: f64) -> Result<(), InferenceError> {
+    let verdict = judge(found, input_deviation);
+    let (network, detail) = (network.to_owned(), complaint(verdict, found));
+    match verdict {
+        Verdict::Sound => Ok(()),
+        Verdict::NonFinite => Err(InferenceError::NonFinite { network, detail }),
+        Verdict::Implausible => Err(InferenceError::Implausible { network, detail }),
+        Verdict::Collapsed => Err(InferenceError::Collapsed { network, detail }),
     }
 }
 

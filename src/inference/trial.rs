@@ -27,7 +27,7 @@ fn run(place: &Place) -> Result<Observed, InferenceError> {
         let found = format!("{found} on {}", place.provider);
         return Err(InferenceError::Contract { network: name.to_owned(), found, expected: expected.to_string() });
     }
-    network.observed().ok_or_else(|| InferenceError::Profile { network: name.to_owned(), detail: "it is empty".to_owned() })
+    network.observed().ok_or_else(|| InferenceError::unprofiled(name))
 }
 
 /// The trial on the card, as words: why it cannot be used.

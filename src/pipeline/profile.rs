@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::codec::{DecodeLimits, EncodeSettings, Format};
+use crate::digest::Digest;
 use crate::imaging::{Preprocessing, Sizing};
 use crate::inference::Precision;
 use crate::job::{Recipe, WeightsRef};
@@ -68,6 +69,8 @@ pub struct ModelFacts {
     pub licence: String,
     /// Origin.
     pub source: String,
+    /// SHA-256 of the file it was imported from.
+    pub imported_sha256: Option<Digest>,
 }
 
 /// Everything a scan of one collection is processed with.

@@ -228,6 +228,9 @@ pub struct ModelRecord {
     pub licence: String,
     /// Where the weights come from.
     pub source: String,
+    /// SHA-256 of the published file the weights were imported from, if they were.
+    #[serde(default)]
+    pub imported_sha256: Option<Digest>,
 }
 
 /// A re-run in another precision.

@@ -8,6 +8,7 @@ use autochrome::codec::Format;
 use autochrome::digest::Digest;
 use autochrome::imaging::{Channels, Samples, ScanImage, Size};
 
+use crate::onnx::{message, number};
 use crate::workbench::{Workbench, encode, jpeg, text};
 
 /// Gives the museum models of its own: the bundled ones, but with this scene network.
@@ -31,51 +32,32 @@ fn with_scene_network(bench: &Workbench, scene: &[u8]) {
 fn scene_network(slope: &[f32], offset: &[f32]) -> Vec<u8> {
     let count = slope.len() as u64;
     let node = |inputs: &[&str], output: &str, operator: &str| {
-        let inputs: Vec<u8> = inputs.iter().flat_map(|name| bytes(1, name.as_bytes())).collect();
-        bytes(1, &[inputs, bytes(2, output.as_bytes()), bytes(4, operator.as_bytes())].concat())
+        let inputs: Vec<u8> = inputs.iter().flat_map(|name| message(1, name.as_bytes())).collect();
+        message(1, &[inputs, message(2, output.as_bytes()), message(4, operator.as_bytes())].concat())
     };
     let weights = |name: &str, shape: &[u64], values: &[f32]| {
         let shape: Vec<u8> = shape.iter().flat_map(|&size| number(1, size)).collect();
         let data: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        bytes(5, &[shape, number(2, 1), bytes(8, name.as_bytes()), bytes(9, &data)].concat())
+        message(5, &[shape, number(2, 1), message(8, name.as_bytes()), message(9, &data)].concat())
     };
     let value = |field, name: &str, shape: &[u64]| {
-        let shape: Vec<u8> = shape.iter().flat_map(|&size| bytes(1, &number(1, size))).collect();
-        let tensor = bytes(1, &[number(1, 1), bytes(2, &shape)].concat());
-        bytes(field, &[bytes(1, name.as_bytes()), bytes(2, &tensor)].concat())
+        let shape: Vec<u8> = shape.iter().flat_map(|&size| message(1, &number(1, size))).collect();
+        let tensor = message(1, &[number(1, 1), message(2, &shape)].concat());
+        message(field, &[message(1, name.as_bytes()), message(2, &tensor)].concat())
     };
     let graph = [
         node(&["grey"], "mean", "GlobalAveragePool"),
         node(&["mean", "slope", "offset"], "maps", "Conv"),
         node(&["maps"], "scores", "Flatten"),
-        bytes(2, b"scene"),
+        message(2, b"scene"),
         weights("slope", &[count, 1, 1, 1], slope),
         weights("offset", &[count], offset),
         value(11, "grey", &[1, 1, 224, 224]),
         value(12, "scores", &[1, count]),
     ]
     .concat();
-    let opset = [bytes(1, b""), number(2, 17)].concat();
-    [number(1, 9), bytes(7, &graph), bytes(8, &opset)].concat()
-}
-
-/// A length-delimited field of the protobuf wire format.
-fn bytes(field: u64, value: &[u8]) -> Vec<u8> {
-    [varint(field << 3 | 2), varint(value.len() as u64), value.to_vec()].concat()
-}
-
-fn number(field: u64, value: u64) -> Vec<u8> {
-    [varint(field << 3), varint(value)].concat()
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 {
-        bytes.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
+    let opset = [message(1, b""), number(2, 17)].concat();
+    [number(1, 9), message(7, &graph), message(8, &opset)].concat()
 }
 
 /// Bright pictures are pages: of 0.5 mean grey the document score is 0, of 1.0 it is 1; the rest is `other`.

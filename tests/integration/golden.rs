@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use autochrome::imaging::Size;
-use autochrome::inference::Precision;
 use autochrome::inference::ddcolor::{Outputs, Weights};
+use autochrome::inference::{Array, Precision};
 use ort::environment::Environment;
 use ort::session::{Session, builder::GraphOptimizationLevel};
 use ort::value::Tensor;
@@ -120,17 +120,9 @@ pub(crate) fn shapes(name: &str) -> recipe::Shapes {
     serde_json::from_slice(&fs::read(fixture(&format!("shapes_{name}.json"))).unwrap()).unwrap()
 }
 
-/// Shape and values of a NumPy file, format version 1, little-endian f32, C order.
+/// Shape and values of a NumPy file.
 fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
-    let bytes = fs::read(path).unwrap();
-    assert!(bytes.starts_with(b"\x93NUMPY\x01\x00"), "{}", path.display());
-    let (header, data) = bytes[10..].split_at(usize::from(u16::from_le_bytes([bytes[8], bytes[9]])));
-    let header = std::str::from_utf8(header).unwrap();
-    assert!(header.contains("'<f4'") && header.contains("'fortran_order': False"), "{header}");
-    let shape = header.split_once('(').unwrap().1.split_once(')').unwrap().0;
-    let shape: Vec<usize> = shape.split(',').map(str::trim).filter(|n| !n.is_empty()).map(|n| n.parse().unwrap()).collect();
-    let values: Vec<f32> = data.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
-    assert_eq!(values.len(), shape.iter().product::<usize>(), "{header}");
+    let Array { shape, values } = Array::read(path).unwrap();
     (shape, values)
 }
 

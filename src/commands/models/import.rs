@@ -8,7 +8,7 @@ use super::{Failure, print, print_json};
 use crate::cli::Import;
 use crate::commands::plain;
 use crate::config::Settings;
-use crate::inference::{self, ImportOutcome, ImportRequest, Imported, NO_LICENCE};
+use crate::inference::{self, ImportOutcome, ImportRequest, Imported, ModelKind, NO_LICENCE};
 
 pub(super) fn import(settings: &Settings, request: &Import) -> Result<(), Failure> {
     let Import { file, id, licence, source, form } = request;
@@ -16,7 +16,15 @@ pub(super) fn import(settings: &Settings, request: &Import) -> Result<(), Failur
     let wanted = ImportRequest { file, id, licence: licence.as_deref(), source: source.as_deref() };
     let imported = inference::import(&settings.models, &settings.engine, &wanted)?;
     let seconds = start.elapsed().as_secs_f64();
-    if form.json { print_json(&to_json(&imported, seconds)) } else { print(&to_text(&imported, seconds)) }
+    if form.json {
+        return print_json(&to_json(&imported, seconds));
+    }
+    let ignored = |asked: &Option<String>, stored: &str| asked.as_ref().is_some_and(|asked| asked != stored);
+    let mut text = to_text(&imported, seconds);
+    if ignored(licence, &imported.entry.licence) || ignored(source, &imported.entry.source) {
+        text.push_str("licence and source stay as they were entered: remove the model and import it again to change them\n");
+    }
+    print(&text)
 }
 
 const fn word(outcome: ImportOutcome) -> &'static str {
@@ -52,8 +60,7 @@ fn to_text(imported: &Imported, seconds: f64) -> String {
     };
     format!(
         "{id}: {word} in {seconds:.1} s{checked}\n  {architecture}{size}\n  {parameters}{bytes} bytes\n  sha256 {sha256}\n  \
-         file {file}\n  licence {licence}\n  source {source}\nto colour with it, write into the configuration:\n  \
-         [scene.portrait]\n  model = \"{id}\"\n",
+         file {file}\n  licence {licence}\n  source {source}\n  {note}\n{advice}",
         id = entry.id,
         word = word(*outcome),
         architecture = plain(&entry.architecture),
@@ -61,5 +68,11 @@ fn to_text(imported: &Imported, seconds: f64) -> String {
         sha256 = entry.sha256,
         file = plain(path.display()),
         source = plain(&entry.source),
+        note = plain(entry.note.as_deref().unwrap_or_default()),
+        advice = match entry.kind {
+            ModelKind::Colour =>
+                format!("to colour with it, write into the configuration:\n  [scene.portrait]\n  model = \"{}\"\n", entry.id),
+            ModelKind::Scene | ModelKind::Denoise => String::new(),
+        },
     )
 }

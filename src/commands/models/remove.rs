@@ -4,8 +4,14 @@ use super::{Exit, Failure, print};
 use crate::config::{DenoiseScope, ProfileSettings, Settings};
 use crate::inference::{Catalogue, CatalogueEdit, Entry, ModelKind};
 use crate::routing::Scene;
+use crate::store::StoreLock;
 
 pub(super) fn remove(settings: &Settings, id: &str) -> Result<(), Failure> {
+    // A daemon loads its networks when they are needed, and may be at work with another configuration than this one.
+    if let Some((pid, since)) = StoreLock::holder(&settings.state) {
+        let message = format!("autochrome is running (process {pid} since {since}) and may need the file");
+        return Err(Failure::text(Exit::AlreadyRunning, message, "stop it first".to_owned()));
+    }
     let edit = CatalogueEdit::begin(&settings.models)?;
     let entry = edit.catalogue().entries().iter().find(|entry| entry.id == id);
     let users = entry.map(|entry| users(settings, edit.catalogue(), entry)).unwrap_or_default();

@@ -41,6 +41,11 @@ impl CatalogueEdit {
         let catalogue = Catalogue::parse(directory, &text)?;
         // What the stricter reader above took is TOML.
         let document = text.parse::<DocumentMut>().map_err(|error| unreadable(io::Error::other(error)))?;
+        if document.get("model").is_some_and(|models| models.as_array_of_tables().is_none()) {
+            let line = text.lines().position(|line| line.trim_start().starts_with("model")).map_or(1, |index| index + 1);
+            let message = "models must be written as [[model]] tables to be changed by a program".to_owned();
+            return Err(CatalogueError::Syntax { path, line, message });
+        }
         Ok(Self { directory: directory.to_owned(), lock, document, catalogue })
     }
 
@@ -66,7 +71,7 @@ impl CatalogueEdit {
         }
         let table = toml_edit::ser::to_document(entry).expect("an entry is made of strings and numbers").into_table();
         let models = self.document.entry("model").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
-        models.as_array_of_tables_mut().expect("the catalogue was read as tables").push(table);
+        models.as_array_of_tables_mut().expect("`begin` refuses anything else").push(table);
         self.write()
     }
 
@@ -82,7 +87,15 @@ impl CatalogueEdit {
         let position = position.ok_or_else(unknown)?;
         let entry = self.catalogue.entries()[position].clone();
         let models = self.document.get_mut("model").and_then(Item::as_array_of_tables_mut);
-        models.expect("the catalogue was read as tables").remove(position);
+        let models = models.expect("`begin` refuses anything else");
+        // What stands above the first entry is about the file.
+        let heading = models.get(0).and_then(|first| first.decor().prefix()).cloned().unwrap_or_default();
+        models.remove(position);
+        match models.get_mut(0) {
+            Some(first) if position == 0 => first.decor_mut().set_prefix(heading),
+            Some(_) => {}
+            None => self.document.set_trailing(heading),
+        }
         self.write()?;
         let others = self.catalogue.entries().iter().filter(|other| other.id != entry.id);
         let twin = others.into_iter().find(|other| Path::new(&other.file) == Path::new(&entry.file));
@@ -112,9 +125,13 @@ impl CatalogueEdit {
         let written = File::create(&temporary).and_then(|mut file| {
             file.write_all(self.document.to_string().as_bytes())?;
             file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            self.lock.sync_all()
+            fs::rename(&temporary, &path)
         });
-        written.map_err(|source| CatalogueError::Write { path, source })
+        written.map_err(|source| CatalogueError::Write { path, source })?;
+        // From here on the new catalogue is what everybody reads: it must not be reported as not written.
+        if let Err(error) = self.lock.sync_all() {
+            tracing::warn!(%error, "The catalogue is written, and the disk did not confirm it");
+        }
+        Ok(())
     }
 }

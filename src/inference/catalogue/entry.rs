@@ -100,8 +100,11 @@ pub(in crate::inference) fn fault(entry: &Entry, is_twin: bool) -> Option<&'stat
     };
     match entry {
         _ if is_twin => Some("is there twice"),
-        Entry { id, .. } if id.is_empty() || !id.chars().all(is_plain) => {
-            Some("has an id of other characters than A-Z a-z 0-9 - _ .")
+        // The configuration must be able to name it.
+        Entry { id, .. }
+            if !id.starts_with(|first: char| first.is_ascii_alphanumeric()) || id.len() > 64 || !id.chars().all(is_plain) =>
+        {
+            Some("has an id that is not 1 to 64 of A-Z a-z 0-9 - _ . beginning with a letter or digit")
         }
         Entry { file, .. } if !stays_inside(file) => Some("names a file outside the models directory"),
         Entry { bytes: 0, .. } => Some("has a file of zero bytes"),

@@ -132,6 +132,12 @@ pub enum CatalogueError {
 }
 
 impl CatalogueError {
+    /// Whether writing failed for another reason than that it is not allowed there: a full or failing disk.
+    pub fn is_about_the_disk(&self) -> bool {
+        let forbidden = [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem, io::ErrorKind::NotFound];
+        matches!(self, Self::Write { source, .. } | Self::Remove { source, .. } if !forbidden.contains(&source.kind()))
+    }
+
     /// What an operator can do.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {

@@ -141,3 +141,23 @@ fn a_file_that_cannot_be_removed_is_named_and_its_entry_is_gone() {
     assert!(matches!(&error, CatalogueError::Remove { id, .. } if id == "a"), "{error}");
     assert!(Catalogue::open(dir.path()).unwrap().entries().is_empty());
 }
+
+#[test]
+fn what_stands_above_the_first_entry_stays_when_that_entry_goes() {
+    let text = format!("# Kept by hand.\n\n{}{}", entry("a", "scene", "a", b"x"), entry("b", "colour", "b", b"y"));
+    let dir = directory(&text, &[]);
+    let kept = || fs::read_to_string(dir.path().join(CATALOGUE)).unwrap();
+    CatalogueEdit::begin(dir.path()).unwrap().remove("a").unwrap();
+    assert!(kept().starts_with("# Kept by hand.\n\n[[model]]\nid = \"b\""), "{}", kept());
+    CatalogueEdit::begin(dir.path()).unwrap().remove("b").unwrap();
+    assert!(kept().starts_with("# Kept by hand."), "{}", kept());
+    assert!(Catalogue::open(dir.path()).unwrap().entries().is_empty());
+}
+
+#[test]
+fn a_catalogue_in_another_notation_is_read_and_not_changed() {
+    let dir = directory("model = []\n", &[]);
+    assert!(Catalogue::open(dir.path()).unwrap().entries().is_empty());
+    let error = CatalogueEdit::begin(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("line 1: models must be written as [[model]]"), "{error}");
+}

@@ -64,7 +64,14 @@ fn a_self_check_tells_numbers_that_are_none() {
     let file = Small { inside: FLOAT16, io: FLOAT16, gain: 1e4, ..Small::new() }.encode();
     let error = self_check(&processor(), "hot", &file, &examine(&file).unwrap()).unwrap_err();
     assert!(matches!(&error, InferenceError::NonFinite { .. }), "{error}");
-    assert!(error.to_string().contains("of 8192 values"), "{error}");
+    assert!(error.to_string().contains("8192 values"), "{error}");
+}
+
+#[test]
+fn a_self_check_tells_colours_that_are_none() {
+    let file = Small { gain: 1e3, ..Small::new() }.encode();
+    let error = self_check(&processor(), "wrong", &file, &examine(&file).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("beyond ±300"), "{error}");
 }
 
 #[test]

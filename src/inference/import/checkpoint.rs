@@ -35,7 +35,7 @@ pub(super) fn convert(source: &Source, tensors: &Tensors, entry: &Entry, part: &
     }
     let architecture = survey.architecture();
     let plan = plan(&survey, tensors);
-    part.write(&header(&plan, &metadata(source, entry, &architecture.to_string())))?;
+    part.write(&header(&plan, &metadata(source, entry, &architecture.to_string(), architecture.variant())))?;
     for planned in &plan {
         let bytes = match &planned.origin {
             Origin::Kept => kept(&tensors.read(source, planned.name)?, planned).map_err(refused)?,
@@ -63,15 +63,15 @@ fn plan<'a>(survey: &'a Survey, tensors: &Tensors) -> Vec<Planned<'a>> {
     plan
 }
 
-/// What the file says about itself.
-fn metadata(source: &Source, entry: &Entry, architecture: &str) -> Value {
+/// What the file says about itself. Nothing of where it lay or what wrote it: the same weights are the same file, and a recipe
+/// holds its digest.
+fn metadata(source: &Source, entry: &Entry, architecture: &str, variant: &str) -> Value {
     json!({
         "architecture": architecture,
-        "imported_from": source.name(),
         "imported_sha256": source.digest(),
         "licence": entry.licence,
         "source": entry.source,
-        "software": concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
+        "variant": variant,
     })
 }
 

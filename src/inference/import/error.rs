@@ -163,8 +163,7 @@ impl ImportError {
             Self::Taken { .. } => Some("choose another --id, or remove that model first"),
             Self::InTheWay { .. } => Some("move that file away, or choose another --id"),
             Self::Differs { .. } => Some(
-                "import the file under the name and with the version of autochrome that it was first imported with, or remove the \
-                 model and import it anew",
+                "import it with the version of autochrome that it was first imported with, or remove the model and import it anew",
             ),
             Self::Changed { .. } => Some("wait until the file is complete, then import it again"),
             Self::Kind { .. } => Some("the authors' .pth or .pt, a .safetensors, or a DDColor-shaped .onnx can be imported"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 
 use safetensors::Dtype;
@@ -60,9 +60,9 @@ impl Tensors {
                 source.file().read_exact_at(&mut bytes, *begin).map_err(|error| source.unreadable(error))?;
                 Ok(bytes)
             }
-            Bytes::Torch(tensor) => tensor.read().map_err(|error| match error.raw_os_error() {
-                Some(_) => source.unreadable(error),
-                None => source.damaged(error),
+            Bytes::Torch(tensor) => tensor.read().map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof => source.damaged(error),
+                _ => source.unreadable(error),
             }),
         }
     }

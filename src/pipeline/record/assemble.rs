@@ -140,6 +140,7 @@ fn model(facts: &Facts<'_>) -> ModelRecord {
         architecture: known.architecture.clone(),
         licence: known.licence.clone(),
         source: known.source.clone(),
+        imported_sha256: known.imported_sha256,
     }
 }
 

@@ -181,7 +181,7 @@ fn arrays_that_cannot_be_meant_are_refused_before_a_model_is_read() {
         (good.clone(), bad("inf.npy", &[1, 2, 32, 64], f32::INFINITY), &[], "holds inf at position 7, and a finite value"),
         (good.clone(), fixture("tiny_96x160_ab.npy"), &[], "[1, 2, 32, 64], the shape of ab here, was expected"),
         (good.clone(), ab.clone(), &["--trace", good.to_str().unwrap()], "is named after no tensor"),
-        (good.clone(), ab, &["--tolerance", "-1"], ""),
+        (good.clone(), ab, &["--tolerance=-1"], "a tolerance of -1 is none"),
     ] {
         let output = check.run(&input, &expect, more);
         assert_eq!(output.status.code(), Some(2), "{}", text(&output));

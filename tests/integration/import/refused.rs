@@ -140,9 +140,9 @@ fn an_id_in_use_and_a_file_in_the_way_stay_untouched() {
     let file = room.put("a.pth", &torch_file::file(Layout::Params, &tensors(&small())));
     let said = room.refuses(&file, "ddcolor-starter", 1);
     assert!(said.contains("has a model \"ddcolor-starter\" already"), "{said}");
-    for id in ["", "../a", "a b", "ä"] {
-        let said = room.refuses(&file, id, 1);
-        assert!(said.contains("has an id of other characters"), "{said}");
+    for id in ["", "../a", "a b", "ä", ".a", &"a".repeat(65)] {
+        let said = room.refuses(&file, id, 2);
+        assert!(said.contains("has an id that is not 1 to 64 of"), "{said}");
     }
     fs::write(room.models().join("a.safetensors"), b"mine").unwrap();
     let said = room.refuses(&file, "a", 1);

@@ -188,7 +188,6 @@ mod tests {
 
     fn measured() -> Measured {
         let quality = Quality {
-            pixels: 100,
             chroma: SquaredChroma { error: 1.0, of_grey: 2.0 },
             chroma_without_cast: SquaredChroma::default(),
             psnr_db: f64::INFINITY,
