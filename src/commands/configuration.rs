@@ -1,10 +1,13 @@
 //! `config check` and `config show`. A configuration that is not sound never gets here: loading it told every problem.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::{Exit, Failure, plain, print, print_json};
 use crate::cli::Form;
-use crate::config::{Effective, Loaded};
+use crate::config::{Effective, Loaded, Settings};
+use crate::inference::{Catalogue, ModelKind};
 use crate::{daemon, ingest};
 
 pub(super) fn check(loaded: &Loaded) -> Result<(), Failure> {
@@ -12,8 +15,8 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), Failure> {
     let subject = settings.file.as_ref().map(|file| plain(file.display()));
     let subject = subject.unwrap_or_else(|| "no file was found; what holds by default".to_owned());
     // What the daemon refuses at start as well: trees in each other's way, models that are not there.
-    let refusals = [ingest::check_trees(&settings.trees()).err().map(Failure::from), daemon::profiles(settings).err()];
-    let refusals: Vec<_> = refusals.into_iter().flatten().map(|failure| failure.to_string()).collect();
+    let trees = ingest::check_trees(&settings.trees()).err().map(Failure::from);
+    let refusals: Vec<_> = trees.into_iter().chain(models(settings)).map(|failure| failure.to_string()).collect();
     if !refusals.is_empty() {
         return Err(Failure::text(Exit::Configuration, format!("{subject} is not sound:\n{}", refusals.join("\n")), None));
     }
@@ -26,6 +29,32 @@ pub(super) fn check(loaded: &Loaded) -> Result<(), Failure> {
         text.push_str(&format!("warning: the ingest root of {}, {root}, is not there now\n", one.name));
     }
     print(&text)
+}
+
+/// Every model that is named and cannot be used: not in the catalogue, for something else, or not the file that is pinned.
+fn models(settings: &Settings) -> Vec<Failure> {
+    let catalogue = match Catalogue::open(&settings.models) {
+        Ok(catalogue) => catalogue,
+        Err(error) => return vec![error.into()],
+    };
+    // Collections inherit what they do not set; the common settings count by themselves only where there is none.
+    let common = settings.collections.is_empty().then_some(&settings.profile);
+    let profiles = settings.collections.iter().map(|one| &one.profile).chain(common);
+    let named: BTreeSet<&str> =
+        profiles.flat_map(|one| [&one.portrait, &one.architecture, &one.other]).map(|scene| scene.model.as_str()).collect();
+    let unknown: Vec<Failure> =
+        named.iter().filter_map(|id| catalogue.find(id, ModelKind::Colour).err()).map(Failure::from).collect();
+    if !unknown.is_empty() {
+        return unknown;
+    }
+    let used = daemon::profiles(settings).and_then(|(catalogue, profiles)| {
+        let common = profiles.is_empty().then(|| daemon::common_profile(settings, &catalogue)).transpose()?;
+        Ok(daemon::used_models(&catalogue, profiles.values().chain(&common))?)
+    });
+    match used {
+        Ok(used) => used.iter().filter_map(|entry| catalogue.check(entry).err()).map(Failure::from).collect(),
+        Err(failure) => vec![failure],
+    }
 }
 
 pub(super) fn show(loaded: &Loaded, form: Form) -> Result<(), Failure> {

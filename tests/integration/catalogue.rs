@@ -162,3 +162,27 @@ fn a_denoiser_goes_when_nothing_denoises_and_a_shared_file_stays() {
     assert!(models.join("shared.onnx").exists());
     assert_eq!(ids(&bench), ["ddcolor-starter", "scene", "two"]);
 }
+
+#[test]
+fn config_check_names_every_model_that_cannot_be_used() {
+    let bench = Workbench::new();
+    let models = bench.own_models();
+    let sound = fs::read_to_string(bench.config()).unwrap();
+    let wrong = sound
+        .replace("[scene.portrait]\n", "[scene.portrait]\nmodel = \"nosuch\"\n")
+        .replace("[scene.other]\n", "[scene.other]\nmodel = \"scene\"\n");
+    fs::write(bench.config(), wrong).unwrap();
+    let output = bench.run(&["config", "check"]);
+    assert_eq!(output.status.code(), Some(78), "{}", text(&output));
+    for part in ["no model \"nosuch\"", "model scene is a scene model, and a colour model is asked for"] {
+        assert!(text(&output).contains(part), "{part} is not in {}", text(&output));
+    }
+    fs::write(bench.config(), sound).unwrap();
+    bench.ok(&["config", "check"]);
+    for file in ["denoise.onnx", "scene.onnx"] {
+        fs::remove_file(models.join(file)).unwrap();
+    }
+    let output = bench.run(&["config", "check"]);
+    assert_eq!(output.status.code(), Some(78), "{}", text(&output));
+    assert!(text(&output).contains("denoise.onnx") && text(&output).contains("scene.onnx"), "{}", text(&output));
+}
