@@ -10,6 +10,8 @@ use super::ImportError;
 use super::part::Part;
 use crate::digest::Digest;
 
+/// Longest header of a safetensors file, as the format bounds it.
+pub(super) const LONGEST_HEADER: u64 = 100_000_000;
 /// Bytes at the beginning that tell what a file is: a tar header has its mark at 257.
 const HEAD: u64 = 512;
 /// Mark at the beginning of every pickle stream that PyTorch wrote before its zip archives, little-endian.
@@ -139,7 +141,7 @@ fn recognise(head: &[u8], path: &Path) -> Result<Kind, ImportError> {
         || head.get(257..262) == Some(b"ustar");
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         Ok(Kind::Torch)
-    } else if header.is_some_and(|length| length <= super::tensors::LONGEST_HEADER) && head.get(8) == Some(&b'{') {
+    } else if header.is_some_and(|length| length <= LONGEST_HEADER) && head.get(8) == Some(&b'{') {
         Ok(Kind::Safetensors)
     } else if is_old || matches!(head, [0x80, 1..=5, ..]) {
         Err(ImportError::OldPickle { path: path.to_owned() })

@@ -9,11 +9,9 @@ use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
 use super::ImportError;
-use super::source::Source;
+use super::source::{LONGEST_HEADER, Source};
 use crate::inference::ddcolor::{Inventory, Stated};
 
-/// Longest header of a safetensors file, as the format bounds it.
-pub(super) const LONGEST_HEADER: u64 = 100_000_000;
 /// Dictionaries that training scripts put the weights into, the one of plain inference first.
 const CONTAINERS: &[&str] = &["params.", "params_ema.", "state_dict."];
 /// What PyTorch's data-parallel wrapper puts in front of every name.
