@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::colour_model::{Model, Session, session_size};
-use super::numerics::{self, Accepted, Refused, Verdict};
+use super::numerics::{self, Accepted, Refused};
 use super::profile::Observed;
 use super::session::Place;
 use super::shelf::Shelf;
@@ -199,18 +199,12 @@ pub(super) fn attainable(requested: Precision, provider: Provider) -> (Precision
 }
 
 fn refuse(model: &str, stored: Option<Precision>, refused: Refused<InferenceError>) -> InferenceError {
-    let network = model.to_owned();
     match refused {
         Refused::Run(error) => error,
-        Refused::Numerics(verdict, found) => {
-            let detail = numerics::complaint(verdict, &found);
-            match verdict {
-                _ if stored == Some(Precision::Fp16) => InferenceError::NoTwin { network, detail },
-                Verdict::NonFinite => InferenceError::NonFinite { network, detail },
-                Verdict::Implausible => InferenceError::Implausible { network, detail },
-                Verdict::Collapsed | Verdict::Sound => InferenceError::Collapsed { network, detail },
-            }
+        Refused::Numerics(verdict, found) if stored == Some(Precision::Fp16) => {
+            InferenceError::NoTwin { network: model.to_owned(), detail: numerics::complaint(verdict, &found) }
         }
+        Refused::Numerics(verdict, found) => numerics::disbelief(model, verdict, &found),
     }
 }
 

@@ -6,6 +6,7 @@ use super::*;
 use crate::digest::Digest;
 use crate::inference::foreign::tests::onnx::{FLOAT, FLOAT16, Small};
 use crate::inference::foreign::tests::processor;
+use crate::inference::numerics::Verdict;
 use crate::inference::{CatalogueError, Fallback, ModelKind, foreign};
 use crate::job::Disposition;
 

@@ -28,14 +28,13 @@ impl Networks {
         catalogue: &Catalogue,
         models: &[Entry],
     ) -> Result<(Self, DeviceReport), InferenceError> {
-        // The pins first: a wrong file is found before anything of it is interpreted, and before a scan is claimed.
-        models.iter().try_for_each(|entry| catalogue.check(entry))?;
-        // A colour network is loaded when the first picture needs it; that one can be made of its file is found out now, one
-        // at a time.
-        models
-            .iter()
-            .filter(|entry| entry.kind == ModelKind::Colour)
-            .try_for_each(|entry| Model::read(catalogue, entry).map(drop))?;
+        // Every file is held to its pin before anything of it is interpreted, and all of them before a scan is claimed. A
+        // colour network is loaded when the first picture needs it; that one can be made of its file is found out now, one at
+        // a time.
+        models.iter().try_for_each(|entry| match entry.kind {
+            ModelKind::Colour => Model::read(catalogue, entry).map(drop),
+            ModelKind::Scene | ModelKind::Denoise => Ok(catalogue.check(entry)?),
+        })?;
         let loaded = runtime::load(&runtime::locate_for(settings.provider)?)?;
         let (place, report) = device::choose(&loaded, settings)?;
         let (mut router, mut denoiser, mut colour) = (None, None, Vec::new());

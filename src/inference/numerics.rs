@@ -75,13 +75,19 @@ pub(super) fn judge(found: &Numerics, input_deviation: f64) -> Verdict {
 
 /// An error unless an output can be believed; for a network that is run once, without another precision to go on to.
 pub(super) fn believed(network: &str, found: &Numerics, input_deviation: f64) -> Result<(), InferenceError> {
-    let verdict = judge(found, input_deviation);
+    match judge(found, input_deviation) {
+        Verdict::Sound => Ok(()),
+        verdict => Err(disbelief(network, verdict, found)),
+    }
+}
+
+/// Why an output is not believed, with its numbers.
+pub(super) fn disbelief(network: &str, verdict: Verdict, found: &Numerics) -> InferenceError {
     let (network, detail) = (network.to_owned(), complaint(verdict, found));
     match verdict {
-        Verdict::Sound => Ok(()),
-        Verdict::NonFinite => Err(InferenceError::NonFinite { network, detail }),
-        Verdict::Implausible => Err(InferenceError::Implausible { network, detail }),
-        Verdict::Collapsed => Err(InferenceError::Collapsed { network, detail }),
+        Verdict::NonFinite => InferenceError::NonFinite { network, detail },
+        Verdict::Implausible => InferenceError::Implausible { network, detail },
+        Verdict::Collapsed | Verdict::Sound => InferenceError::Collapsed { network, detail },
     }
 }
 

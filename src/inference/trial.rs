@@ -100,14 +100,8 @@ fn varint(mut value: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inference::foreign::tests::processor;
     use crate::inference::{Precision, ProviderChoice, runtime};
-
-    /// Needs an ONNX Runtime, as every test of the whole line does: `autochrome setup` fetches it.
-    fn processor() -> Place {
-        let library = runtime::locate_for(ProviderChoice::Cpu).expect("run `autochrome setup` before the tests");
-        let environment = runtime::load(&library).expect("the installed runtime loads").environment;
-        Place { environment, provider: Provider::Cpu, threads: 1, memory_mib: 0, tf32: true }
-    }
 
     #[test]
     fn the_processor_passes_and_its_profile_says_that_it_was_the_processor() {
