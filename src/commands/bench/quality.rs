@@ -13,10 +13,10 @@ use crate::config::Settings;
 use crate::daemon;
 use crate::digest::Digest;
 use crate::failure::{Exit, Failure};
-use crate::imaging::{self, Size};
-use crate::inference::{Catalogue, ModelKind};
+use crate::imaging::{self, ScanImage, Size};
+use crate::inference::{Catalogue, ModelKind, Precision};
 use crate::job::Disposition;
-use crate::pipeline::{self, Outcome, OutputFormat, Profile, ScanFile, StageError, Stopwatch, Workshop};
+use crate::pipeline::{self, Made, Outcome, OutputFormat, Profile, ScanFile, StageError, Stopwatch, Workshop};
 use crate::provenance::JobRecord;
 
 use report::{LeftOut, Row};
@@ -108,13 +108,16 @@ fn picture(shop: &Workshop, profile: &Profile, file: &Path, name: &str) -> Resul
     let grey = grey.map_err(about)?;
     let job = JobRecord { id: None, claim: None, failures: 0, collection: None };
     let scan = ScanFile { root: None, relative: Path::new(name), bytes: &grey, digest: Digest::of(&grey), job };
-    let made = match pipeline::make(shop, profile, &scan, Path::new(name), &mut Stopwatch::default())? {
-        Outcome::Derivative(made) => made,
-        Outcome::Skipped(reason) => return Err(Trouble::Picture(format!("skipped: {reason}"))),
-    };
-    let coloured = codec::decode(&made.finished.bytes, &profile.limits).map_err(about)?.image;
+    let (coloured, made) = coloured(shop, profile, &scan)?;
     let quality = imaging::quality(&truth, &coloured).expect("a derivative has its scan's size");
     let record = made.record;
+    // What half precision did to the colours, on the same weights and the same device.
+    let against_fp32 = if record.precision.observed == Precision::Fp16.to_string() {
+        let (full, _) = self::coloured(shop, &Profile { precision: Precision::Fp32, ..profile.clone() }, &scan)?;
+        imaging::metrics::colour_difference(&full, &coloured)
+    } else {
+        None
+    };
     Ok(Box::new(Row {
         file: name.to_owned(),
         scene: record.route.scene,
@@ -123,7 +126,18 @@ fn picture(shop: &Workshop, profile: &Profile, file: &Path, name: &str) -> Resul
         model: record.model.id,
         precision: record.precision.observed,
         quality,
+        against_fp32,
     }))
+}
+
+/// Takes a scan through the whole line and reads the derivative back.
+fn coloured(shop: &Workshop, profile: &Profile, scan: &ScanFile<'_>) -> Result<(ScanImage, Box<Made>), Trouble> {
+    let made = match pipeline::make(shop, profile, scan, scan.relative, &mut Stopwatch::default())? {
+        Outcome::Derivative(made) => made,
+        Outcome::Skipped(reason) => return Err(Trouble::Picture(format!("skipped: {reason}"))),
+    };
+    let picture = codec::decode(&made.finished.bytes, &profile.limits).map_err(about)?.image;
+    Ok((picture, made))
 }
 
 /// Every picture of the directory and those below it, in the order of their names. Links to directories are not followed.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::commands::plain;
 use crate::digest::Digest;
+use crate::imaging::metrics::ColourDifference;
 use crate::imaging::{Quality, QualityOfSet, Size, quality_of_set};
 
 /// Everything that was measured.
@@ -30,6 +31,8 @@ pub(super) struct Row {
     pub(super) model: String,
     pub(super) precision: String,
     pub(super) quality: Quality,
+    /// How far a picture made in FP16 is from the same in FP32; none of one that was not.
+    pub(super) against_fp32: Option<ColourDifference>,
 }
 
 /// A picture without a row.
@@ -40,12 +43,21 @@ pub(super) struct LeftOut {
 
 /// Columns of the table for spreadsheets.
 const COLUMNS: &str = "file,scene,width,height,network_width,network_height,model,precision,ab_mse_ratio,ab_mse_ratio_without_cast,\
-                       psnr_db,delta_e_2000_mean,delta_e_2000_p95,colourfulness,colourfulness_of_truth,colourfulness_ratio,left_out";
+                       psnr_db,delta_e_2000_mean,delta_e_2000_p95,colourfulness,colourfulness_of_truth,colourfulness_ratio,\
+                       fp32_delta_e_2000_mean,fp32_delta_e_2000_p999,left_out";
 
 impl Measured {
     fn of_set(&self) -> QualityOfSet {
         let all: Vec<_> = self.rows.iter().map(|row| row.quality).collect();
         quality_of_set(&all).expect("there is at least one row")
+    }
+
+    /// Mean of the pictures made in FP16, and the largest of what each has; `None` when there are none.
+    fn against_fp32(&self) -> Option<ColourDifference> {
+        let all: Vec<_> = self.rows.iter().filter_map(|row| row.against_fp32).collect();
+        let largest = |of: fn(&ColourDifference) -> f32| all.iter().map(of).fold(0.0, f32::max);
+        let mean = all.iter().map(|one| one.mean).sum::<f32>() / all.len() as f32;
+        (!all.is_empty()).then(|| ColourDifference { mean, p999: largest(|one| one.p999), max: largest(|one| one.max) })
     }
 
     pub(in crate::commands::bench) fn to_json(&self) -> Value {
@@ -63,6 +75,7 @@ impl Measured {
             "psnr_db": number(Some(set.psnr_db)),
             "delta_e_2000": { "mean": number(Some(set.delta_e_mean)), "p95": number(Some(set.delta_e_p95)) },
             "colourfulness_ratio": number(set.colourfulness_ratio),
+            "fp16_against_fp32": self.against_fp32().map(|found| difference(&found)),
             "rows": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
             "left_out": left_out.collect::<Vec<_>>(),
         })
@@ -100,6 +113,10 @@ impl Measured {
         for (name, value, meaning) in lines {
             text.push_str(&format!("  {name:<16} {value:>7}   {meaning}\n"));
         }
+        if let Some(ColourDifference { mean, p999, max }) = self.against_fp32() {
+            let meaning = "ΔE2000 against FP32: mean; what one pixel in a thousand passes and the largest, of the worst picture";
+            text.push_str(&format!("  {:<16} {mean:>7.4}   {meaning}: {p999:.3}, {max:.3}\n", "FP16"));
+        }
         text.push_str("\n  ab ratio  no cast     PSNR   ΔE mean    p95   colour  scene         network    file\n");
         text.extend(self.rows.iter().map(Row::to_text));
         for one in &self.left_out {
@@ -128,6 +145,7 @@ impl Row {
             "ab_mse_ratio": ratio, "ab_mse_ratio_without_cast": no_cast, "psnr_db": psnr,
             "delta_e_2000": { "mean": mean, "p95": p95 },
             "colourfulness": found, "colourfulness_of_truth": truth, "colourfulness_ratio": colour,
+            "fp16_against_fp32": self.against_fp32.map(|found| difference(&found)),
         })
     }
 
@@ -144,8 +162,14 @@ impl Row {
             cell(&self.model),
             self.precision
         );
-        let figures = self.figures().map(|figure| figure.map_or_else(String::new, |figure| format!(",{figure:.6}")));
-        let figures: String = figures.map(|figure| if figure.is_empty() { ",".to_owned() } else { figure }).concat();
+        let [fp32_mean, fp32_p999] = [|one: ColourDifference| one.mean, |one: ColourDifference| one.p999]
+            .map(|of| self.against_fp32.map(|found| f64::from(of(found))));
+        let figures = self
+            .figures()
+            .into_iter()
+            .chain([fp32_mean, fp32_p999])
+            .map(|figure| figure.map_or_else(String::new, |figure| format!(",{figure:.6}")));
+        let figures: String = figures.map(|figure| if figure.is_empty() { ",".to_owned() } else { figure }).collect();
         format!("{words}{figures},\n")
     }
 
@@ -169,6 +193,11 @@ impl Row {
 /// For machines: four digits behind the point, null for what is not defined or has no end.
 fn number(figure: Option<f64>) -> Value {
     figure.filter(|figure| figure.is_finite()).map_or(Value::Null, |figure| json!((figure * 1e4).round() / 1e4))
+}
+
+fn difference(found: &ColourDifference) -> Value {
+    let [mean, p999, max] = [found.mean, found.p999, found.max].map(|figure| number(Some(f64::from(figure))));
+    json!({ "delta_e_2000": { "mean": mean, "p999": p999, "max": max } })
 }
 
 /// For people.
@@ -202,8 +231,9 @@ mod tests {
             size: Size::new(10, 10),
             extent: Size::new(96, 96),
             model: "m".to_owned(),
-            precision: "fp32".to_owned(),
+            precision: "fp16".to_owned(),
             quality,
+            against_fp32: Some(ColourDifference { mean: 0.125, p999: 0.5, max: 0.75 }),
         };
         let left_out = vec![LeftOut { file: "c.png".to_owned(), reason: "skipped: blank".to_owned() }];
         Measured { directory: "d".into(), device: Value::Null, models: Vec::new(), rows: vec![row], left_out }
@@ -216,7 +246,7 @@ mod tests {
         let columns = lines[0].split(',').count();
         assert_eq!(
             lines[1],
-            "\"a, \"\"b\"\".jpg\",other,10,10,96,96,m,fp32,0.500000,,inf,1.250000,3.000000,20.000000,40.000000,0.500000,"
+            "\"a, \"\"b\"\".jpg\",other,10,10,96,96,m,fp16,0.500000,,inf,1.250000,3.000000,20.000000,40.000000,0.500000,0.125000,0.500000,"
         );
         assert_eq!(lines[1].split(',').count(), columns + 1, "one comma lies inside a cell");
         assert_eq!(lines[2].split(',').count(), columns);
@@ -229,6 +259,8 @@ mod tests {
         assert_eq!((&json["ab_mse_ratio"], &json["ab_mse_ratio_without_casts"]), (&0.5.into(), &Value::Null));
         assert_eq!((&json["psnr_db"], &json["colourfulness_ratio"]), (&Value::Null, &0.5.into()));
         let text = measured().to_text();
+        assert_eq!(json["fp16_against_fp32"]["delta_e_2000"]["p999"], 0.5);
+        assert!(text.contains("FP16") && text.contains("of the worst picture: 0.500, 0.750"), "{text}");
         assert!(text.contains("pictures of d: 1, left out: 1") && text.contains("left out: c.png: skipped: blank"), "{text}");
     }
 }
