@@ -108,12 +108,12 @@ fn picture(shop: &Workshop, profile: &Profile, file: &Path, name: &str) -> Resul
     let grey = grey.map_err(about)?;
     let job = JobRecord { id: None, claim: None, failures: 0, collection: None };
     let scan = ScanFile { root: None, relative: Path::new(name), bytes: &grey, digest: Digest::of(&grey), job };
-    let (coloured, made) = coloured(shop, profile, &scan)?;
+    let (coloured, made) = derive(shop, profile, &scan)?;
     let quality = imaging::quality(&truth, &coloured).expect("a derivative has its scan's size");
     let record = made.record;
     // What half precision did to the colours, on the same weights and the same device.
     let against_fp32 = if record.precision.observed == Precision::Fp16.to_string() {
-        let (full, _) = self::coloured(shop, &Profile { precision: Precision::Fp32, ..profile.clone() }, &scan)?;
+        let (full, _) = derive(shop, &Profile { precision: Precision::Fp32, ..profile.clone() }, &scan)?;
         imaging::metrics::colour_difference(&full, &coloured)
     } else {
         None
@@ -131,7 +131,7 @@ fn picture(shop: &Workshop, profile: &Profile, file: &Path, name: &str) -> Resul
 }
 
 /// Takes a scan through the whole line and reads the derivative back.
-fn coloured(shop: &Workshop, profile: &Profile, scan: &ScanFile<'_>) -> Result<(ScanImage, Box<Made>), Trouble> {
+fn derive(shop: &Workshop, profile: &Profile, scan: &ScanFile<'_>) -> Result<(ScanImage, Box<Made>), Trouble> {
     let made = match pipeline::make(shop, profile, scan, scan.relative, &mut Stopwatch::default())? {
         Outcome::Derivative(made) => made,
         Outcome::Skipped(reason) => return Err(Trouble::Picture(format!("skipped: {reason}"))),
