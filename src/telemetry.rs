@@ -15,8 +15,8 @@ use tracing_subscriber::fmt::time::FormatTime;
 /// Names a filter in the syntax of `EnvFilter`: `info`, `debug,ort=warn`, `autochrome::pipeline=trace`.
 const VARIABLE: &str = "AUTOCHROME_LOG";
 
-/// What is logged when nobody asks for anything else. ONNX Runtime warns of what only its developers need (a node of an FP16 file that
-/// it cannot compute in advance, on every load); what goes wrong in it comes back as an error.
+/// What is logged when nobody asks for anything else. ONNX Runtime warns of what only its developers need (a node of an FP16
+/// file that it cannot compute in advance, on every load); what goes wrong in it comes back as an error.
 const DEFAULT: &str = "info,ort=error";
 
 /// Starts logging to standard error. Panics are logged too, on one line each; a second call changes nothing.

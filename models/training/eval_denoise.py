@@ -9,7 +9,6 @@ its level. The level is told to the network, as the program does with its own es
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,7 @@ import onnxruntime
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return -10 * math.log10(float(np.mean((a - b) ** 2)))
+from train_denoise import psnr
 
 
 def grain(seed: list[int], shape: tuple[int, int], radius: float) -> np.ndarray:

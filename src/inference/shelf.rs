@@ -80,9 +80,8 @@ impl<K: Display + PartialEq, T> Shelf<K, T> {
 
     fn let_go(&mut self, index: usize) {
         let Kept { key, bytes, .. } = self.kept.remove(index);
-        // A session on a card holds next to nothing here.
         let mebibytes = bytes >> 20;
-        info!(what = %key, mebibytes, "Let {key} go, to make room");
+        info!(model = %key, mebibytes, "Let {key} go, to make room");
     }
 
     /// Keys and bytes, the one used longest ago first.

@@ -168,8 +168,8 @@ impl Row {
             .figures()
             .into_iter()
             .chain([fp32_mean, fp32_p999])
-            .map(|figure| figure.map_or_else(String::new, |figure| format!(",{figure:.6}")));
-        let figures: String = figures.map(|figure| if figure.is_empty() { ",".to_owned() } else { figure }).collect();
+            .map(|figure| figure.map_or_else(|| ",".to_owned(), |figure| format!(",{figure:.6}")))
+            .collect::<String>();
         format!("{words}{figures},\n")
     }
 
