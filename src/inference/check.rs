@@ -5,7 +5,7 @@
 
 use super::colorizer::{attainable, facts};
 use super::colour_model::Model;
-use super::ddcolor::{Outputs, TRACED};
+use super::ddcolor::{GraphSpec, Outputs, TRACED};
 use super::session::{Input, Network, Place, Sizes};
 use super::{Array, Catalogue, EngineSettings, Entry, InferenceError, ModelKind, Precision, PrecisionFacts, device, runtime};
 use crate::imaging::Size;
@@ -50,7 +50,8 @@ pub fn check(settings: &EngineSettings, catalogue: &Catalogue, request: &CheckRe
     let size = Size::new(width, height);
     let (network, tensors, stored) = match model {
         Model::Weights(weights) => {
-            let graph = weights.graph_with(size, precision, request.outputs);
+            let spec = GraphSpec { outputs: request.outputs, ..GraphSpec::new(size, precision, place.provider) };
+            let graph = weights.graph_of(spec);
             drop(weights);
             let mut network = Network::open(&place, &entry.id, &graph, Sizes::Fixed(&[]))?;
             drop(graph);

@@ -232,7 +232,7 @@ pub(super) fn facts(
     let wide = seen.heavy - seen.heavy_fp16;
     let islands = match (observed, stored) {
         (Precision::Fp32, _) => Vec::new(),
-        (Precision::Fp16, None) => ddcolor::FP32_ISLANDS.iter().map(|&island| island.to_owned()).collect(),
+        (Precision::Fp16, None) => ddcolor::FP32_ISLANDS.iter().map(|(island, _)| (*island).to_owned()).collect(),
         // Where they lie in a graph of others nobody has said; how many they are the profile has.
         (Precision::Fp16, Some(_)) if wide == 0 => Vec::new(),
         (Precision::Fp16, Some(_)) => vec![format!("{wide} of {} heavy operators", seen.heavy)],

@@ -111,7 +111,7 @@ impl Model {
         let parameters = self.parameters();
         match self {
             Self::Weights(weights) => {
-                let graph = weights.graph(size, precision);
+                let graph = weights.graph(size, precision, place.provider);
                 let kept = keep.then_some(Self::Weights(weights));
                 let network = Network::open(place, id, &graph, Sizes::Fixed(&[]))?;
                 Ok((Session { network, form: Form::Ours, parameters }, kept))

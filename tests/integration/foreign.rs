@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use autochrome::digest::Digest;
 use autochrome::imaging::Size;
-use autochrome::inference::Precision;
 use autochrome::inference::ddcolor::Weights;
+use autochrome::inference::{Precision, Provider};
 
 use crate::golden::{recipe, shapes};
 use crate::onnx::{FLOAT16, Small};
@@ -58,7 +58,7 @@ fn a_network_of_one_size_colours_and_the_record_says_what_became_of_the_scene_s_
 fn ddcolor_tiny_saved_as_fp16_onnx_colours_like_any_model() {
     let bench = Workbench::new();
     let weights = Weights::read(&recipe::checkpoint(&shapes("tiny"))).unwrap();
-    let file = weights.graph(Size::new(96, 96), Precision::Fp16);
+    let file = weights.graph(Size::new(96, 96), Precision::Fp16, Provider::Cpu);
     drop(weights);
     install(&bench, "tiny-onnx", &file);
     bench.put("plate.jpg", &jpeg(32));

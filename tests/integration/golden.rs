@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use autochrome::imaging::Size;
-use autochrome::inference::ddcolor::{Outputs, Weights};
-use autochrome::inference::{Array, Precision};
+use autochrome::inference::ddcolor::{GraphSpec, Outputs, Weights};
+use autochrome::inference::{Array, Precision, Provider};
 use ort::environment::Environment;
 use ort::session::{Session, builder::GraphOptimizationLevel};
 use ort::value::Tensor;
@@ -32,7 +32,7 @@ fn the_tiny_network_computes_what_the_official_one_does() {
 fn an_fp16_graph_stays_close_to_fp32_at_another_extent() {
     let weights = Weights::read(&recipe::checkpoint(&shapes("tiny"))).unwrap();
     let size = Size::new(96, 64);
-    let [full, half] = [Precision::Fp32, Precision::Fp16].map(|precision| run(&weights.graph(size, precision), size));
+    let [full, half] = [Precision::Fp32, Precision::Fp16].map(|precision| run(&weights.graph(size, precision, Provider::Cpu), size));
     let (full, half) = (&full["ab"], &half["ab"]);
     let (largest, mean) = differences(half, full);
     println!("FP16 against FP32: largest {largest:.2e}, mean {mean:.2e}, deviation {:.3}", deviation(full));
@@ -47,7 +47,7 @@ fn the_bundled_starter_computes_what_its_trainer_does() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ddcolor-starter.safetensors");
     let weights = Weights::read(&fs::read(file).unwrap()).unwrap();
     let size = Size::new(224, 160);
-    let outputs = run(&weights.graph(size, Precision::Fp32), size);
+    let outputs = run(&weights.graph(size, Precision::Fp32, Provider::Cpu), size);
     let (_, want) = npy(&fixture("starter_160x224_ab.npy"));
     let (largest, mean) = differences(&outputs["ab"], &want);
     println!("starter ab: largest difference {largest:.2e}, mean {mean:.2e}, deviation {:.3}", deviation(&want));
@@ -59,11 +59,11 @@ pub fn agrees_with_the_official_network(name: &str, other: (usize, usize), weigh
     // Another size, and channels that differ.
     let (height, width) = other;
     let size = Size::new(width as u32, height as u32);
-    let outputs = run_on(&weights.graph(size, Precision::Fp32), size, three_channels(height, width));
+    let outputs = run_on(&weights.graph(size, Precision::Fp32, Provider::Cpu), size, three_channels(height, width));
     agrees(&outputs, &format!("{name}_{height}x{width}"), "ab");
     // The weights go before the session is built: one copy fewer.
     let size = Size::new(320, 256);
-    let graph = weights.graph_with(size, Precision::Fp32, Outputs::Traced);
+    let graph = weights.graph_of(GraphSpec { outputs: Outputs::Traced, ..GraphSpec::new(size, Precision::Fp32, Provider::Cpu) });
     drop(weights);
     let outputs = run(&graph, size);
     agrees(&outputs, &format!("{name}_256x320"), "color_embed");

@@ -53,18 +53,18 @@ impl<'a> Checkpoint<'a> {
     }
 
     /// The bias of a layer, if it has one.
-    fn bias(&self, prefix: &str) -> Result<Option<Vec<f32>>, CheckpointError> {
+    pub(super) fn bias(&self, prefix: &str) -> Result<Option<Vec<f32>>, CheckpointError> {
         let name = format!("{prefix}.bias");
         self.tensors.contains_key(&name).then(|| self.values(&name)).transpose()
     }
 
-    /// A convolution that nothing is folded into.
+    /// A convolution that nothing is folded into, without its bias.
     pub(super) fn conv(&self, prefix: &str) -> Result<Conv, CheckpointError> {
         let name = format!("{prefix}.weight");
         let &[outputs, inputs, rows, columns] = self.view(&name)?.shape() else {
             return Err(CheckpointError::Unsupported { what: format!("a convolution {name} that is not four-dimensional") });
         };
-        Ok(Conv { shape: [outputs, inputs, rows, columns], weight: self.values(&name)?, bias: self.bias(prefix)? })
+        Ok(Conv { shape: [outputs, inputs, rows, columns], weight: self.values(&name)? })
     }
 
     /// A linear layer that nothing is folded into.

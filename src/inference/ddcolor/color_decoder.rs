@@ -1,14 +1,17 @@
 //! The colour decoder: a hundred colour queries that look at the three scales in turn.
 //!
 //! Post-norm transformer layers after Cheng et al., "Masked-attention Mask Transformer", CVPR 2022, without the masks.
-//! The queries are an island of FP32 (see `precision`); only their keys and values are projected in the body's format.
+//!
+//! Constants vanish where mathematics allows. A shift that all keys share changes every score of a query alike, and the softmax
+//! does not see it: biases of keys, and of the features before them, are dropped. A shift that all values share passes through,
+//! since weights sum to 1: it becomes part of the output's bias. And max(0, y + b) = max(y, −b) + b, so a layer behind a ReLU
+//! takes the + b into its own bias and the ReLU needs one pass where it had two.
 
 use super::architecture::{HEADS, SCALES};
 use super::checkpoint::{Checkpoint, finite};
 use super::error::CheckpointError;
-use super::fold::{Conv, Linear, Norm};
-use super::graph::{Graph, Value};
-use super::precision::Element;
+use super::fold::{Folding, Linear, Norm, narrow};
+use super::graph::{Features, Graph, Value};
 use super::unet::output_norm;
 
 /// Epsilon of every layer normalisation of the colour decoder: PyTorch's default.
@@ -22,195 +25,325 @@ pub(super) struct ColorDecoder {
     queries: usize,
     hidden: usize,
     content: Vec<f32>,
-    position: Vec<f32>,
-    /// One a scale: 1×1, the BatchNorm of the U-Net block and the level embedding folded in.
-    projections: Vec<Conv>,
+    /// One a scale: features to what the keys are made of, the BatchNorm of the U-Net block folded in, without constants.
+    projections: Vec<Linear>,
     layers: Vec<Layer>,
     norm: Norm,
-    embedding: Vec<Linear>,
+    embedding: Embedding,
 }
 
 struct Layer {
-    cross: Attention,
+    cross: CrossAttention,
     cross_norm: Norm,
-    own: Attention,
+    own: SelfAttention,
     own_norm: Norm,
-    widen: Linear,
-    narrow: Linear,
+    feedforward: Feedforward,
     feedforward_norm: Norm,
 }
 
-struct Attention {
-    /// The division of the scores by √(width of a head) is folded in.
+/// Queries look at one scale.
+struct CrossAttention {
     query: Linear,
+    /// What the position of every query adds to its projection, [queries, hidden], the bias included.
+    query_offset: Vec<f32>,
+    /// The projection of layer 0, whose queries are the same for every picture.
+    first_query: Option<Vec<f32>>,
     key: Linear,
+    /// From the features themselves: the projection of the scale is folded in.
     value: Linear,
     output: Linear,
 }
 
-/// What the queries look at, at one scale: [places, hidden] in the body's format.
-struct Memory {
-    /// With the position code.
-    keys: Value,
-    /// Without.
-    values: Value,
+/// Queries look at each other.
+struct SelfAttention {
+    /// hidden → 3 · hidden, columns (which of the three, head, width of a head).
+    packed: Linear,
+    /// What positions and biases add, [queries, 3 · hidden].
+    offset: Vec<f32>,
+    output: Linear,
+}
+
+/// Two layers with a ReLU between, `max(x · W₁, −b₁) · W₂ + b₂'`.
+struct Feedforward {
+    widen: Linear,
+    /// −b₁.
+    floor: Vec<f32>,
+    narrow: Linear,
+}
+
+/// Three layers with a ReLU between each.
+struct Embedding {
+    layers: [Linear; 3],
+    floors: [Vec<f32>; 2],
 }
 
 impl ColorDecoder {
     pub(super) fn read(checkpoint: &Checkpoint<'_>) -> Result<Self, CheckpointError> {
         let name = |part: &str| format!("{ROOT}.{part}");
         let sizes = checkpoint.architecture();
+        let queries = Queries {
+            content: checkpoint.values(&name("query_feat.weight"))?,
+            position: checkpoint.values(&name("query_embed.weight"))?,
+            width: sizes.hidden,
+        };
         let levels = checkpoint.values(&name("level_embed.weight"))?;
         let projection = |(i, level): (usize, &[f32])| {
             let name = name(&format!("input_proj.{i}"));
-            let folding = checkpoint.folding(&name)?.after(&checkpoint.batch_norm(&output_norm(i))?).offset(level);
-            Ok(finite(folding, &name)?.conv([1, 1]))
+            let level: Vec<f64> = level.iter().map(|&value| f64::from(value)).collect();
+            finite(checkpoint.folding(&name)?.after(&checkpoint.batch_norm(&output_norm(i))?).offset(&level), &name)
         };
+        let scales: Vec<Folding> = levels.chunks_exact(sizes.hidden).enumerate().map(projection).collect::<Result<_, _>>()?;
+        let layers = (0..sizes.layers).map(|i| Layer::read(checkpoint, i, &scales[i % SCALES], &queries)).collect::<Result<_, _>>()?;
         Ok(Self {
             queries: sizes.queries,
             hidden: sizes.hidden,
-            content: checkpoint.values(&name("query_feat.weight"))?,
-            position: checkpoint.values(&name("query_embed.weight"))?,
-            projections: levels.chunks_exact(sizes.hidden).enumerate().map(projection).collect::<Result<_, _>>()?,
-            layers: (0..sizes.layers).map(|i| Layer::read(checkpoint, i)).collect::<Result<_, _>>()?,
+            content: queries.content,
+            projections: scales.into_iter().map(Folding::linear).collect(),
+            layers,
             norm: checkpoint.norm(&name("decoder_norm"), EPSILON)?,
-            embedding: (0..3).map(|i| checkpoint.linear(&name(&format!("color_embed.layers.{i}")))).collect::<Result<_, _>>()?,
+            embedding: Embedding::read(checkpoint)?,
         })
     }
 
-    /// The embedding of every query, [queries, channels of the full-size features] in FP32, from the U-Net's scales.
-    pub(super) fn emit<'w>(&'w self, graph: &mut Graph<'w>, scales: &[Value]) -> Value {
-        let mut memories = Vec::new();
+    /// The embedding of every query but for its last layer, [pictures, queries, hidden]: see [`ColorDecoder::last_layer`].
+    pub(super) fn emit<'w>(&'w self, graph: &mut Graph<'w>, scales: &[Features]) -> Value {
+        let mut keys = Vec::new();
         for (i, (scale, projection)) in scales.iter().zip(&self.projections).enumerate() {
             graph.enter(format!("{ROOT}.input_proj.{i}"));
-            memories.push(memory(graph, scale, projection));
+            keys.push(self.key_source(graph, scale, projection));
         }
         graph.enter(ROOT);
-        let mut t = graph.constant(&[self.queries, self.hidden], self.content.as_slice(), Element::F32);
-        let position = graph.constant(&[self.queries, self.hidden], self.position.as_slice(), Element::F32);
+        let content = self.content.repeat(graph.spec.pictures);
+        let like = scales[0].x.element;
+        let mut t = graph.constant(&[graph.spec.pictures, self.queries, self.hidden], content, like);
         for (i, layer) in self.layers.iter().enumerate() {
-            t = layer.emit(graph, i, &t, &position, &memories[i % SCALES]);
+            t = layer.emit(graph, i, &t, &keys[i % SCALES], &scales[i % SCALES]);
         }
         graph.enter(format!("{ROOT}.color_embed"));
-        let mut embedding = graph.layer_norm(&t, &self.norm);
-        for (i, layer) in self.embedding.iter().enumerate() {
-            if i > 0 {
-                embedding = graph.relu(&embedding);
-            }
-            embedding = graph.linear(&embedding, layer);
-        }
-        embedding
+        let none = graph.filled(&t.shape.clone(), 0.0, t.element);
+        let t = graph.skip_norm(&t, &none, None, &self.norm);
+        self.embedding.emit(graph, &t)
+    }
+
+    /// The last layer of the embedding, hidden → channels of the full-size features.
+    pub(super) const fn last_layer(&self) -> &Linear {
+        &self.embedding.layers[2]
+    }
+
+    /// [pictures, places, hidden]: features projected, with the code of their positions.
+    fn key_source<'w>(&self, graph: &mut Graph<'w>, scale: &Features, projection: &'w Linear) -> Value {
+        let [rows, columns] = scale.extent;
+        let x = graph.product(&scale.x, projection);
+        let x = graph.reshape(&x, &[graph.spec.pictures, rows * columns, self.hidden]);
+        let code = graph.constant(&[1, rows * columns, self.hidden], position_codes(scale.extent, self.hidden), x.element);
+        graph.add(&x, &code)
     }
 }
 
-fn memory<'w>(graph: &mut Graph<'w>, scale: &Value, projection: &'w Conv) -> Memory {
-    let [h, w] = scale.extent();
-    let hidden = projection.shape[0];
-    let values = graph.patch_conv(scale, projection);
-    let values = graph.channels_last(&values);
-    // Rows and columns are coded apart; their sum is a constant that the runtime forms once, so no file has to hold it.
-    // In FP32, because the runtime folds constants on the processor, where it cannot add in FP16.
-    let rows = graph.constant(&[1, h, 1, hidden], position_code(h, hidden, 0), Element::F32);
-    let columns = graph.constant(&[1, 1, w, hidden], position_code(w, hidden, hidden / 2), Element::F32);
-    let positions = graph.add(&rows, &columns);
-    let positions = graph.body(&positions);
-    let keys = graph.add(&values, &positions);
-    let [keys, values] = [&keys, &values].map(|x| graph.reshape(x, &[h * w, hidden]));
-    Memory { keys, values }
+/// The sine codes of all places, row by row: rows in the first half of the features, columns in the second.
+fn position_codes([rows, columns]: [usize; 2], hidden: usize) -> Vec<f32> {
+    let (by_row, by_column) = (position_code(rows, hidden / 2), position_code(columns, hidden / 2));
+    let mut codes = Vec::with_capacity(rows * columns * hidden);
+    for row in by_row.chunks_exact(hidden / 2) {
+        for column in by_column.chunks_exact(hidden / 2) {
+            codes.extend_from_slice(row);
+            codes.extend_from_slice(column);
+        }
+    }
+    codes
 }
 
-/// The sine code of one axis: `length` × `hidden` numbers, zero but for the half of the features that starts at `from`.
-/// Coordinates run from 1 and are normalised to 2π (Carion et al., "End-to-End Object Detection with Transformers").
-fn position_code(length: usize, hidden: usize, from: usize) -> Vec<f32> {
-    let half = hidden / 2;
-    let mut code = vec![0.0; length * hidden];
-    for (i, place) in code.chunks_exact_mut(hidden).enumerate() {
+/// The sine code of one axis: `length` × `width` numbers. Coordinates run from 1 and are normalised to 2π (Carion et al.,
+/// "End-to-End Object Detection with Transformers").
+fn position_code(length: usize, width: usize) -> Vec<f32> {
+    let mut code = vec![0.0; length * width];
+    for (i, place) in code.chunks_exact_mut(width.max(1)).enumerate() {
         let angle = (i + 1) as f64 / (length as f64 + 1e-6) * std::f64::consts::TAU;
-        for (j, feature) in place[from..from + half].iter_mut().enumerate() {
-            let phase = angle / TEMPERATURE.powf((j - j % 2) as f64 / half as f64);
+        for (j, feature) in place.iter_mut().enumerate() {
+            let phase = angle / TEMPERATURE.powf((j - j % 2) as f64 / width as f64);
             *feature = if j % 2 == 0 { phase.sin() } else { phase.cos() } as f32;
         }
     }
     code
 }
 
+/// What the queries begin with.
+struct Queries {
+    content: Vec<f32>,
+    position: Vec<f32>,
+    width: usize,
+}
+
+impl Queries {
+    /// What a layer makes of every query of `of`, one after the other.
+    fn through(&self, layer: &Folding, of: &[f32]) -> Vec<f64> {
+        let wide = |query: &[f32]| query.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
+        of.chunks_exact(self.width).flat_map(|query| layer.apply(&wide(query))).collect()
+    }
+}
+
 impl Layer {
-    fn read(checkpoint: &Checkpoint<'_>, i: usize) -> Result<Self, CheckpointError> {
+    fn read(checkpoint: &Checkpoint<'_>, i: usize, scale: &Folding, queries: &Queries) -> Result<Self, CheckpointError> {
         let cross = format!("{ROOT}.transformer_cross_attention_layers.{i}");
         let own = format!("{ROOT}.transformer_self_attention_layers.{i}");
         let feedforward = format!("{ROOT}.transformer_ffn_layers.{i}");
+        let starts = (i == 0).then_some(queries.content.as_slice());
         Ok(Self {
-            cross: Attention::read(checkpoint, &format!("{cross}.multihead_attn"))?,
+            cross: CrossAttention::read(checkpoint, &format!("{cross}.multihead_attn"), scale, queries, starts)?,
             cross_norm: checkpoint.norm(&format!("{cross}.norm"), EPSILON)?,
-            own: Attention::read(checkpoint, &format!("{own}.self_attn"))?,
+            own: SelfAttention::read(checkpoint, &format!("{own}.self_attn"), queries)?,
             own_norm: checkpoint.norm(&format!("{own}.norm"), EPSILON)?,
-            widen: checkpoint.linear(&format!("{feedforward}.linear1"))?,
-            narrow: checkpoint.linear(&format!("{feedforward}.linear2"))?,
+            feedforward: Feedforward::read(checkpoint, &feedforward)?,
             feedforward_norm: checkpoint.norm(&format!("{feedforward}.norm"), EPSILON)?,
         })
     }
 
-    fn emit<'w>(&'w self, graph: &mut Graph<'w>, i: usize, t: &Value, position: &Value, memory: &Memory) -> Value {
+    fn emit<'w>(&'w self, graph: &mut Graph<'w>, i: usize, t: &Value, keys: &Value, scale: &Features) -> Value {
         graph.enter(format!("{ROOT}.transformer_cross_attention_layers.{i}"));
-        let query = graph.add(t, position);
-        let y = self.cross.emit(graph, &query, &memory.keys, &memory.values);
-        let t = add_norm(graph, t, &y, &self.cross_norm);
+        let y = self.cross.emit(graph, t, keys, scale);
+        let t = graph.skip_norm(&y, t, Some(&self.cross.output.bias), &self.cross_norm);
 
         graph.enter(format!("{ROOT}.transformer_self_attention_layers.{i}"));
-        let query = graph.add(&t, position);
-        let y = self.own.emit(graph, &query, &query, &t);
-        let t = add_norm(graph, &t, &y, &self.own_norm);
+        let y = self.own.emit(graph, &t);
+        let t = graph.skip_norm(&y, &t, Some(&self.own.output.bias), &self.own_norm);
 
         graph.enter(format!("{ROOT}.transformer_ffn_layers.{i}"));
-        let y = graph.linear(&t, &self.widen);
-        let y = graph.relu(&y);
-        let y = graph.linear(&y, &self.narrow);
-        add_norm(graph, &t, &y, &self.feedforward_norm)
+        let y = self.feedforward.emit(graph, &t);
+        graph.skip_norm(&y, &t, Some(&self.feedforward.narrow.bias), &self.feedforward_norm)
     }
 }
 
-fn add_norm<'w>(graph: &mut Graph<'w>, t: &Value, y: &Value, norm: &'w Norm) -> Value {
-    let sum = graph.add(t, y);
-    graph.layer_norm(&sum, norm)
+/// The three projections of an attention, query, key and value, each hidden → hidden.
+fn projections(checkpoint: &Checkpoint<'_>, name: &str) -> Result<[Folding; 3], CheckpointError> {
+    let hidden = checkpoint.architecture().hidden;
+    let packed = checkpoint.named_folding(&format!("{name}.in_proj_weight"), &format!("{name}.in_proj_bias"))?;
+    Ok([0, 1, 2].map(|i| packed.rows(i * hidden..(i + 1) * hidden)))
 }
 
-impl Attention {
-    fn read(checkpoint: &Checkpoint<'_>, name: &str) -> Result<Self, CheckpointError> {
-        let hidden = checkpoint.architecture().hidden;
-        let packed = checkpoint.named_folding(&format!("{name}.in_proj_weight"), &format!("{name}.in_proj_bias"))?;
-        let part = |i: usize| packed.rows(i * hidden..(i + 1) * hidden);
+impl CrossAttention {
+    fn read(
+        checkpoint: &Checkpoint<'_>,
+        name: &str,
+        scale: &Folding,
+        queries: &Queries,
+        starts: Option<&[f32]>,
+    ) -> Result<Self, CheckpointError> {
+        let [query, key, value] = projections(checkpoint, name)?;
+        let query_offset = queries.through(&query, &queries.position);
+        // The bias of the query comes with its position.
+        let (plain, _) = query.clone().without_bias();
+        let first_query = starts.map(|content| {
+            let projected = queries.through(&plain, content);
+            projected.iter().zip(&query_offset).map(|(a, b)| (a + b) as f32).collect()
+        });
+        let (value, shift) = finite(scale.clone().into(&value), name)?.without_bias();
+        let output = checkpoint.folding(&format!("{name}.out_proj"))?;
+        let bias = output.apply(&shift);
+        let output = finite(output.with_bias(bias), name)?.linear();
         Ok(Self {
-            query: part(0).scale(1.0 / ((hidden / HEADS) as f64).sqrt()).linear(),
-            key: part(1).linear(),
-            value: part(2).linear(),
-            output: checkpoint.linear(&format!("{name}.out_proj"))?,
+            query: plain.linear(),
+            query_offset: narrow(&query_offset),
+            first_query,
+            key: key.linear(),
+            value: value.linear(),
+            output,
         })
     }
 
-    /// What each query reads from `values` [places, hidden] by likeness with `keys`; the result is [queries, hidden].
-    fn emit<'w>(&'w self, graph: &mut Graph<'w>, query: &Value, keys: &Value, values: &Value) -> Value {
-        let (queries, hidden) = (query.shape[0], query.shape[1]);
-        let q = graph.linear(query, &self.query);
-        let q = heads(graph, &q, [1, 0, 2]);
-        let k = graph.linear(keys, &self.key);
-        let k = heads(graph, &k, [1, 2, 0]);
-        let v = graph.linear(values, &self.value);
-        let v = heads(graph, &v, [1, 0, 2]);
-        let scores = graph.matmul(&q, &k);
-        let weights = graph.softmax(&scores);
-        let read = graph.matmul(&weights, &v);
-        let read = graph.transpose(&read, &[1, 0, 2]);
-        let read = graph.reshape(&read, &[queries, hidden]);
-        graph.linear(&read, &self.output)
+    fn emit<'w>(&'w self, graph: &mut Graph<'w>, t: &Value, keys: &Value, scale: &Features) -> Value {
+        let query = match &self.first_query {
+            Some(query) => graph.constant(&t.shape, query.repeat(graph.spec.pictures), t.element),
+            None => {
+                let query = graph.product(t, &self.query);
+                let offset = graph.constant(&t.shape[1..], self.query_offset.as_slice(), t.element);
+                graph.add(&query, &offset)
+            }
+        };
+        let key = graph.product(keys, &self.key);
+        let value = graph.product(&scale.x, &self.value);
+        let value = graph.reshape(&value, &key.shape);
+        let read = graph.attention(&query, &key, &value);
+        graph.product(&read, &self.output)
     }
 }
 
-/// [places, hidden] to the axes (places, heads, width of a head) in the given order, in FP32.
-fn heads(graph: &mut Graph<'_>, x: &Value, order: [usize; 3]) -> Value {
-    let (places, hidden) = (x.shape[0], x.shape[1]);
-    let split = graph.reshape(x, &[places, HEADS, hidden / HEADS]);
-    let split = graph.transpose(&split, &order);
-    graph.island(&split)
+impl SelfAttention {
+    fn read(checkpoint: &Checkpoint<'_>, name: &str, queries: &Queries) -> Result<Self, CheckpointError> {
+        let parts = projections(checkpoint, name)?;
+        // Values carry no position.
+        let offsets = [
+            queries.through(&parts[0], &queries.position),
+            queries.through(&parts[1], &queries.position),
+            queries.through(&parts[2], &vec![0.0; queries.position.len()]),
+        ];
+        let width = queries.width;
+        let row = |i: usize| offsets.iter().flat_map(move |part| part[i * width..][..width].iter().map(|&value| value as f32));
+        let offset = (0..queries.position.len() / width).flat_map(row).collect();
+        let packed = checkpoint.named_folding(&format!("{name}.in_proj_weight"), &format!("{name}.in_proj_bias"))?;
+        Ok(Self { packed: packed.linear(), offset, output: checkpoint.linear(&format!("{name}.out_proj"))? })
+    }
+
+    fn emit<'w>(&'w self, graph: &mut Graph<'w>, t: &Value) -> Value {
+        let Linear { inputs, outputs, weight, .. } = &self.packed;
+        let width = outputs / 3;
+        let packs_by_head = graph.packs_by_head();
+        // Of the projections as the checkpoint has them, the columns in the order that the operator wants.
+        let column = |i: usize| {
+            let (head, part, rest) = (i / (3 * width / HEADS), i / (width / HEADS) % 3, i % (width / HEADS));
+            if packs_by_head { part * width + head * (width / HEADS) + rest } else { i }
+        };
+        let ordered = |rows: &[f32]| -> Vec<f32> {
+            rows.chunks_exact(*outputs).flat_map(|row| (0..*outputs).map(|i| row[column(i)])).collect()
+        };
+        let weight = graph.constant(&[*inputs, *outputs], ordered(weight), t.element);
+        let offset = graph.constant(&[t.shape[1], *outputs], ordered(&self.offset), t.element);
+        let packed = graph.matmul(t, &weight);
+        let packed = graph.add(&packed, &offset);
+        let read = graph.self_attention(&packed);
+        graph.product(&read, &self.output)
+    }
+}
+
+/// A layer in front of a ReLU, its bias turned for `max(y, −b)`, and the layer behind with what that leaves out.
+fn around_relu(first: Folding, second: Folding) -> (Folding, Vec<f32>, Folding) {
+    let (first, bias) = first.without_bias();
+    let passed = second.apply(&bias);
+    let floor = bias.iter().map(|&bias| -bias as f32).collect();
+    (first, floor, second.with_bias(passed))
+}
+
+impl Feedforward {
+    fn read(checkpoint: &Checkpoint<'_>, name: &str) -> Result<Self, CheckpointError> {
+        let (widen, narrow) = (format!("{name}.linear1"), format!("{name}.linear2"));
+        let (first, floor, second) = around_relu(checkpoint.folding(&widen)?, checkpoint.folding(&narrow)?);
+        Ok(Self { widen: first.linear(), floor, narrow: finite(second, &narrow)?.linear() })
+    }
+
+    fn emit<'w>(&'w self, graph: &mut Graph<'w>, t: &Value) -> Value {
+        let y = graph.product(t, &self.widen);
+        let y = graph.at_least(&y, &self.floor);
+        graph.product(&y, &self.narrow)
+    }
+}
+
+impl Embedding {
+    fn read(checkpoint: &Checkpoint<'_>) -> Result<Self, CheckpointError> {
+        let layer = |i: usize| checkpoint.folding(&format!("{ROOT}.color_embed.layers.{i}"));
+        let (first, first_floor, second) = around_relu(layer(0)?, layer(1)?);
+        let (second, second_floor, third) = around_relu(second, layer(2)?);
+        let third = finite(third, &format!("{ROOT}.color_embed.layers.2"))?;
+        Ok(Self { layers: [first.linear(), second.linear(), third.linear()], floors: [first_floor, second_floor] })
+    }
+
+    /// All but the last layer.
+    fn emit<'w>(&'w self, graph: &mut Graph<'w>, t: &Value) -> Value {
+        let mut t = t.clone();
+        for (layer, floor) in self.layers.iter().zip(&self.floors) {
+            t = graph.product(&t, layer);
+            t = graph.at_least(&t, floor);
+        }
+        t
+    }
 }
 
 #[cfg(test)]
@@ -219,11 +352,31 @@ mod tests {
 
     #[test]
     fn the_position_code_is_the_published_one() {
-        // Third of four places, eight features, second half: angle 3/4 · 2π, wavelengths 1, 1, 100, 100.
-        let code = position_code(4, 8, 4);
+        // Third of four places, four features: angle 3/4 · 2π, wavelengths 1, 1, 100, 100.
+        let code = position_code(4, 4);
         let angle = 3.0 / 4.000_001 * std::f64::consts::TAU;
-        let want = [0.0, 0.0, 0.0, 0.0, angle.sin(), angle.cos(), (angle / 100.0).sin(), (angle / 100.0).cos()];
-        let got = &code[16..24];
+        let want = [angle.sin(), angle.cos(), (angle / 100.0).sin(), (angle / 100.0).cos()];
+        let got = &code[8..12];
         assert!(got.iter().zip(want).all(|(&g, w)| (f64::from(g) - w).abs() < 1e-7), "{got:?} is not {want:?}");
+    }
+
+    #[test]
+    fn places_are_coded_by_row_and_then_by_column() {
+        let codes = position_codes([2, 3], 8);
+        let (rows, columns) = (position_code(2, 4), position_code(3, 4));
+        // Row 1, column 2 is the last place.
+        assert_eq!(codes[5 * 8..], [&rows[4..], &columns[8..]].concat());
+    }
+
+    #[test]
+    fn a_bias_in_front_of_a_relu_passes_to_the_layer_behind() {
+        let first = Folding::new(2, &[1.0, -1.0], Some(&[0.5, -2.0]));
+        let second = Folding::new(1, &[3.0, -0.25], Some(&[1.0]));
+        let (folded, floor, behind) = around_relu(first.clone(), second.clone());
+        for x in [-3.0, -0.4, 0.0, 1.5, 4.0] {
+            let plain: Vec<f64> = first.apply(&[x]).into_iter().map(|y| y.max(0.0)).collect();
+            let raised: Vec<f64> = folded.apply(&[x]).into_iter().zip(&floor).map(|(y, &floor)| y.max(f64::from(floor))).collect();
+            assert!((second.apply(&plain)[0] - behind.apply(&raised)[0]).abs() < 1e-12, "at {x}");
+        }
     }
 }

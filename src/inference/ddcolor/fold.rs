@@ -2,21 +2,12 @@
 //!
 //! Knows layers as matrices only: not which tensors they come from, not the graph they go to.
 
-/// A convolution as the graph has it.
+/// A convolution as the graph has it; its bias, if it has one, is some neighbour's.
 pub(super) struct Conv {
     /// Outputs, inputs per group, rows, columns.
     pub(super) shape: [usize; 4],
     /// Row-major.
     pub(super) weight: Vec<f32>,
-    /// One number an output, or none.
-    pub(super) bias: Option<Vec<f32>>,
-}
-
-impl Conv {
-    /// The same without its bias, for layers that never had one.
-    pub(super) fn without_bias(self) -> Self {
-        Self { bias: None, ..self }
-    }
 }
 
 /// A linear layer as the graph has it: `x · weight + bias`.
@@ -65,14 +56,30 @@ impl Affine {
     }
 }
 
-impl Norm {
-    /// This norm with an affine behind it.
-    pub(super) fn then(mut self, affine: &Affine) -> Self {
+impl Affine {
+    /// What a norm does behind its division by the deviation.
+    pub(super) fn of_norm(norm: &Norm) -> Self {
+        let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
+        Self { scale: wide(&norm.scale), shift: wide(&norm.shift) }
+    }
+
+    /// This one with another behind it.
+    pub(super) fn then(mut self, other: &Self) -> Self {
         for (i, (scale, shift)) in self.scale.iter_mut().zip(&mut self.shift).enumerate() {
-            *shift = (f64::from(*shift) * affine.scale[i] + affine.shift[i]) as f32;
-            *scale = (f64::from(*scale) * affine.scale[i]) as f32;
+            *shift = *shift * other.scale[i] + other.shift[i];
+            *scale *= other.scale[i];
         }
         self
+    }
+
+    /// Whether every number is finite and stays so in f32.
+    pub(super) fn is_finite(&self) -> bool {
+        self.scale.iter().chain(&self.shift).all(|&value| (value as f32).is_finite())
+    }
+
+    /// As the affine of a norm.
+    pub(super) fn norm(&self, epsilon: f32) -> Norm {
+        Norm { scale: narrow(&self.scale), shift: narrow(&self.shift), epsilon }
     }
 }
 
@@ -90,6 +97,7 @@ pub(in crate::inference) fn without_spectral_norm(weight: &[f32], u: &[f32], v: 
 }
 
 /// A matrix of outputs × (inputs · taps) and its bias, while constants are being folded into them.
+#[derive(Clone)]
 pub(super) struct Folding {
     outputs: usize,
     weight: Vec<f64>,
@@ -136,16 +144,46 @@ impl Folding {
         self
     }
 
-    /// Multiplies the layer's output, weight and bias, by one number.
-    pub(super) fn scale(mut self, by: f64) -> Self {
-        self.weight.iter_mut().chain(&mut self.bias).for_each(|value| *value *= by);
+    /// Adds to the bias.
+    pub(super) fn offset(mut self, by: &[f64]) -> Self {
+        self.bias.iter_mut().zip(by).for_each(|(bias, &by)| *bias += by);
         self
     }
 
-    /// Adds to the bias.
-    pub(super) fn offset(mut self, by: &[f32]) -> Self {
-        self.bias.iter_mut().zip(by).for_each(|(bias, &by)| *bias += f64::from(by));
-        self
+    /// Folds in another layer behind this one: `W₂ (W x + b) + b₂`.
+    pub(super) fn into(self, next: &Self) -> Self {
+        let columns = self.columns();
+        let mut weight = vec![0.0; next.outputs * columns];
+        for (sum, factors) in weight.chunks_exact_mut(columns).zip(next.weight.chunks_exact(self.outputs)) {
+            for (row, factor) in self.weight.chunks_exact(columns).zip(factors) {
+                sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += factor * value);
+            }
+        }
+        Self { outputs: next.outputs, weight, bias: next.apply(&self.bias) }
+    }
+
+    /// What the layer makes of one input.
+    pub(super) fn apply(&self, x: &[f64]) -> Vec<f64> {
+        let rows = self.weight.chunks_exact(self.columns());
+        rows.zip(&self.bias).map(|(row, bias)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + bias).collect()
+    }
+
+    /// The layer with a bias of zeros, and its bias, which somebody else adds.
+    pub(super) fn without_bias(mut self) -> (Self, Vec<f64>) {
+        let bias = std::mem::replace(&mut self.bias, vec![0.0; self.outputs]);
+        (self, bias)
+    }
+
+    /// The layer with another bias.
+    pub(super) fn with_bias(self, bias: Vec<f64>) -> Self {
+        Self { bias, ..self }
+    }
+
+    /// The input columns in another order: column i of the result is column `order(i)`.
+    pub(super) fn columns_in(&self, order: impl Fn(usize) -> usize) -> Self {
+        let columns = self.columns();
+        let weight = self.weight.chunks_exact(columns).flat_map(|row| (0..columns).map(|i| row[order(i)])).collect();
+        Self { outputs: self.outputs, weight, bias: self.bias.clone() }
     }
 
     /// Takes a subset of the input columns: (those before `at`, those from `at` on). Both keep the bias.
@@ -169,10 +207,10 @@ impl Folding {
         self.weight.iter().chain(&self.bias).all(|&value| (value as f32).is_finite())
     }
 
-    /// Rounds to a convolution with `kernel` rows and columns.
+    /// Rounds to a convolution with `kernel` rows and columns; the bias is left behind.
     pub(super) fn conv(self, kernel: [usize; 2]) -> Conv {
         let inputs = self.columns() / (kernel[0] * kernel[1]);
-        Conv { shape: [self.outputs, inputs, kernel[0], kernel[1]], weight: narrow(&self.weight), bias: Some(narrow(&self.bias)) }
+        Conv { shape: [self.outputs, inputs, kernel[0], kernel[1]], weight: narrow(&self.weight) }
     }
 
     /// Rounds to a linear layer.
@@ -204,18 +242,14 @@ impl Linear {
     }
 }
 
-fn narrow(values: &[f64]) -> Vec<f32> {
+/// Rounds to f32.
+pub(super) fn narrow(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&value| value as f32).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn apply(layer: &Folding, x: &[f64]) -> Vec<f64> {
-        let rows = layer.weight.chunks_exact(x.len());
-        rows.zip(&layer.bias).map(|(row, b)| row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + b).collect()
-    }
 
     fn close(got: &[f64], want: &[f64]) {
         assert_eq!(got.len(), want.len());
@@ -230,9 +264,9 @@ mod tests {
         let after = Affine { scale: vec![3.0, -0.5], shift: vec![1.0, 2.0] };
         let x = [0.7, -1.3, 2.1];
         let inner: Vec<f64> = (0..3).map(|i| before.scale[i] * x[i] + before.shift[i]).collect();
-        let plain = apply(&layer, &inner);
+        let plain = layer.apply(&inner);
         let want: Vec<f64> = (0..2).map(|i| after.scale[i] * plain[i] + after.shift[i]).collect();
-        close(&apply(&layer.after(&before).then(&after), &x), &want);
+        close(&layer.after(&before).then(&after).apply(&x), &want);
     }
 
     #[test]
@@ -240,7 +274,23 @@ mod tests {
         let layer = Folding::new(1, &[1.0, 2.0, 3.0, 4.0], None);
         let before = Affine { scale: vec![10.0, 100.0], shift: vec![1.0, -1.0] };
         // (10 x + 1) on two taps, (100 x − 1) on two taps, x = 1.
-        close(&apply(&layer.after(&before), &[1.0; 4]), &[11.0 + 22.0 + 297.0 + 396.0]);
+        close(&layer.after(&before).apply(&[1.0; 4]), &[11.0 + 22.0 + 297.0 + 396.0]);
+    }
+
+    #[test]
+    fn two_layers_fold_into_one() {
+        let first = Folding::new(3, &[1.0, -2.0, 0.5, 3.0, 0.25, -1.0], Some(&[0.5, -0.5, 1.0]));
+        let second = Folding::new(2, &[1.0, 0.0, -1.0, 2.0, 0.5, 0.25], Some(&[0.125, -3.0]));
+        let x = [0.7, -1.3];
+        let want = second.apply(&first.apply(&x));
+        close(&first.into(&second).apply(&x), &want);
+    }
+
+    #[test]
+    fn columns_are_put_in_order() {
+        let layer = Folding::new(2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], Some(&[7.0, 8.0]));
+        let turned = layer.columns_in(|i| 2 - i);
+        close(&turned.apply(&[1.0, 10.0, 100.0]), &layer.apply(&[100.0, 10.0, 1.0]));
     }
 
     #[test]

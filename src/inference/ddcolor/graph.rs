@@ -1,83 +1,88 @@
-//! Builds a graph of standard ONNX operators with static shapes, node by node.
+//! Builds a graph of ONNX operators with static shapes, node by node.
 //!
 //! A [`Value`] knows its shape and its element type. Weights take the element type of what they are applied to, so
-//! precision follows the data: a part of the graph is an island of FP32 because its input was cast. Knows operators;
-//! the network is stated in the parts (`encoder`, `unet`, `color_decoder`, `tail`).
+//! precision follows the data. Knows how nodes, constants and results are written, and the operators that every provider
+//! runs alike; `operators` has those that differ, and the network is stated in the parts (`encoder`, `unet`,
+//! `color_decoder`, `tail`).
 
 use std::borrow::Cow;
 
-use super::fold::{Conv, Linear, Norm};
-use super::onnx::{AttributeProto, Constant, GraphProto, NodeProto, Numbers, ValueInfoProto, encode};
+use super::fold::Linear;
+use super::onnx::{AttributeProto, Constant, GraphProto, MICROSOFT, NodeProto, Numbers, ValueInfoProto, encode};
 use super::precision::Element;
+use super::{GraphSpec, Outputs};
 
 /// A tensor in the graph.
 #[derive(Debug, Clone)]
 pub(super) struct Value {
     name: String,
-    /// Static, the batch of one included.
+    /// Static.
     pub(super) shape: Vec<usize>,
     pub(super) element: Element,
 }
 
-impl Value {
-    /// Rows and columns of a [1, channels, rows, columns] tensor.
-    pub(super) fn extent(&self) -> [usize; 2] {
-        [self.shape[2], self.shape[3]]
-    }
+/// Features of a batch of pictures, one row a place: [pictures · rows · columns, 1, channels].
+///
+/// Channels lie together, so that norms and products work on whole rows; the axis in the middle lets a norm's bias
+/// broadcast.
+#[derive(Debug, Clone)]
+pub(super) struct Features {
+    pub(super) x: Value,
+    /// Rows and columns of one picture.
+    pub(super) extent: [usize; 2],
 }
 
-/// How channels of a tensor become places of a block, in the words of `DepthToSpace`.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum ChannelOrder {
-    /// Channel first, place in the block last: PyTorch's `pixel_shuffle`.
-    Crd,
-    /// Place in the block first, channel last.
-    Dcr,
+impl Features {
+    pub(super) fn channels(&self) -> usize {
+        self.x.shape[2]
+    }
 }
 
 /// A graph under construction; constants borrow from the weights.
 pub(super) struct Graph<'w> {
+    pub(super) spec: GraphSpec,
     /// What everything that is no island computes in.
     body: Element,
     scope: String,
     nodes: Vec<NodeProto>,
     inputs: Vec<ValueInfoProto>,
     constants: Vec<Constant<'w>>,
-    /// Numbers that several nodes use.
-    scalars: Vec<(u32, Value)>,
+    /// Numbers that several nodes use: bits, length of the last axis, tensor.
+    fills: Vec<(u32, Value)>,
     /// Results by the names they have outside.
     outputs: Vec<(String, Value)>,
-    traced: bool,
 }
 
 impl<'w> Graph<'w> {
-    pub(super) const fn new(body: Element) -> Self {
+    pub(super) const fn new(spec: GraphSpec) -> Self {
         Self {
-            body,
+            spec,
+            body: Element::body(spec.precision),
             scope: String::new(),
             nodes: Vec::new(),
             inputs: Vec::new(),
             constants: Vec::new(),
-            scalars: Vec::new(),
+            fills: Vec::new(),
             outputs: Vec::new(),
-            traced: false,
         }
     }
 
-    /// From here on the parts of the network show their results.
-    pub(super) const fn trace(&mut self) {
-        self.traced = true;
-    }
-
     /// Whether parts show results that the network itself does not need.
-    pub(super) const fn is_traced(&self) -> bool {
-        self.traced
+    pub(super) fn is_traced(&self) -> bool {
+        self.spec.outputs == Outputs::Traced
     }
 
-    /// Makes a value a result of the graph, in FP32, under this name.
-    pub(super) fn show(&mut self, name: impl Into<String>, value: &Value) {
-        let value = self.island(value);
-        self.outputs.push((name.into(), value));
+    /// Makes a value a result of the graph, in FP32, under this name, and gives it back as it is shown.
+    pub(super) fn show(&mut self, name: impl Into<String>, value: &Value) -> Value {
+        let value = self.cast(value, Element::F32);
+        self.outputs.push((name.into(), value.clone()));
+        value
+    }
+
+    /// Shows features as [pictures, channels, rows, columns].
+    pub(super) fn show_features(&mut self, name: impl Into<String>, features: &Features) {
+        let map = self.channels_first(features);
+        self.show(name, &map);
     }
 
     /// Names the part that the next nodes belong to, as checkpoints name it: profiles and error messages show it.
@@ -101,13 +106,21 @@ impl<'w> Graph<'w> {
         encode(&graph, &self.constants, metadata)
     }
 
-    fn node(&mut self, op: &str, inputs: &[&Value], shape: Vec<usize>, attributes: Vec<AttributeProto>) -> Value {
+    /// A standard operator whose result has the element type of its first input.
+    pub(super) fn node(&mut self, op: &str, inputs: &[&Value], shape: Vec<usize>, attributes: Vec<AttributeProto>) -> Value {
         let element = inputs[0].element;
-        self.typed_node(op, inputs, shape, element, attributes)
+        self.push("", op, inputs, shape, element, attributes)
     }
 
-    fn typed_node(
+    /// As [`Graph::node`], of ONNX Runtime's own operators.
+    pub(super) fn own_node(&mut self, op: &str, inputs: &[&Value], shape: Vec<usize>, attributes: Vec<AttributeProto>) -> Value {
+        let element = inputs[0].element;
+        self.push(MICROSOFT, op, inputs, shape, element, attributes)
+    }
+
+    fn push(
         &mut self,
+        domain: &str,
         op: &str,
         inputs: &[&Value],
         shape: Vec<usize>,
@@ -116,7 +129,8 @@ impl<'w> Graph<'w> {
     ) -> Value {
         let name = format!("{}/{op}.{}", self.scope, self.nodes.len());
         let input = inputs.iter().map(|value| value.name.clone()).collect();
-        self.nodes.push(NodeProto { input, output: vec![name.clone()], name: name.clone(), op_type: op.to_owned(), attribute });
+        let (op_type, domain) = (op.to_owned(), domain.to_owned());
+        self.nodes.push(NodeProto { input, output: vec![name.clone()], name: name.clone(), op_type, attribute, domain });
         Value { name, shape, element }
     }
 
@@ -128,19 +142,22 @@ impl<'w> Graph<'w> {
         self.store(shape, element, numbers)
     }
 
-    fn integers(&mut self, numbers: &[usize]) -> Value {
-        let values = numbers.iter().map(|&n| n as i64).collect();
-        self.store(&[numbers.len()], Element::I64, Numbers::I64(values))
-    }
-
-    fn scalar(&mut self, number: f32, element: Element) -> Value {
-        let known = |(bits, value): &&(u32, Value)| *bits == number.to_bits() && value.element == element;
-        if let Some((_, value)) = self.scalars.iter().find(known) {
+    /// A tensor of one number.
+    pub(super) fn filled(&mut self, shape: &[usize], number: f32, element: Element) -> Value {
+        let known = |(bits, value): &&(u32, Value)| {
+            *bits == number.to_bits() && value.shape == shape && value.element == element
+        };
+        if let Some((_, value)) = self.fills.iter().find(known) {
             return value.clone();
         }
-        let value = self.constant(&[], vec![number], element);
-        self.scalars.push((number.to_bits(), value.clone()));
+        let value = self.constant(shape, vec![number; shape.iter().product()], element);
+        self.fills.push((number.to_bits(), value.clone()));
         value
+    }
+
+    pub(super) fn integers(&mut self, numbers: &[usize]) -> Value {
+        let values = numbers.iter().map(|&n| n as i64).collect();
+        self.store(&[numbers.len()], Element::I64, Numbers::I64(values))
     }
 
     fn store(&mut self, shape: &[usize], element: Element, numbers: Numbers<'w>) -> Value {
@@ -149,11 +166,11 @@ impl<'w> Graph<'w> {
         Value { name, shape: shape.to_vec(), element }
     }
 
-    fn cast(&mut self, x: &Value, to: Element) -> Value {
+    pub(super) fn cast(&mut self, x: &Value, to: Element) -> Value {
         if x.element == to {
             return x.clone();
         }
-        self.typed_node("Cast", &[x], x.shape.clone(), to, vec![AttributeProto::int("to", to as i64)])
+        self.push("", "Cast", &[x], x.shape.clone(), to, vec![AttributeProto::int("to", to as i64)])
     }
 
     /// In the number format of the body.
@@ -161,53 +178,50 @@ impl<'w> Graph<'w> {
         self.cast(x, self.body)
     }
 
-    /// In FP32: the beginning of an island.
-    pub(super) fn island(&mut self, x: &Value) -> Value {
-        self.cast(x, Element::F32)
+    /// One where `a` ≤ `b`, else zero, in FP32.
+    pub(super) fn at_most(&mut self, a: &Value, b: &Value) -> Value {
+        let found = self.push("", "LessOrEqual", &[a, b], a.shape.clone(), Element::Bool, vec![]);
+        self.cast(&found, Element::F32)
     }
 
-    /// Convolution with the kernel as stride, no padding: non-overlapping patches, 1×1 included.
-    pub(super) fn patch_conv(&mut self, x: &Value, layer: &'w Conv) -> Value {
-        let [_, _, rows, columns] = layer.shape;
-        self.conv(x, layer, [rows, columns], 0, 1)
+    /// Features of rows that lie in this order already.
+    pub(super) fn features(&mut self, x: &Value, extent: [usize; 2]) -> Features {
+        let places = self.spec.pictures * extent[0] * extent[1];
+        let channels = x.shape.iter().product::<usize>() / places;
+        Features { x: self.reshape(x, &[places, 1, channels]), extent }
     }
 
-    /// Convolution with stride 1 and zeros around, so that the extent stays; `groups` of channels by themselves.
-    pub(super) fn same_conv(&mut self, x: &Value, layer: &'w Conv, groups: usize) -> Value {
-        self.conv(x, layer, [1, 1], layer.shape[2] / 2, groups)
+    /// Features as [pictures, rows, columns, channels].
+    pub(super) fn map(&mut self, features: &Features) -> Value {
+        let [rows, columns] = features.extent;
+        self.reshape(&features.x, &[self.spec.pictures, rows, columns, features.channels()])
     }
 
-    fn conv(&mut self, x: &Value, layer: &'w Conv, strides: [usize; 2], padding: usize, groups: usize) -> Value {
-        let [outputs, inputs, rows, columns] = layer.shape;
-        debug_assert_eq!(x.shape[1], inputs * groups, "{}", self.scope);
-        let [h, w] = x.extent();
-        let shape = vec![1, outputs, (h + 2 * padding - rows) / strides[0] + 1, (w + 2 * padding - columns) / strides[1] + 1];
-        let weight = self.constant(&layer.shape, layer.weight.as_slice(), x.element);
-        let bias = layer.bias.as_ref().map(|bias| self.constant(&[outputs], bias.as_slice(), x.element));
-        let attributes = vec![
-            AttributeProto::ints("kernel_shape", &[rows, columns]),
-            AttributeProto::ints("strides", &strides),
-            AttributeProto::ints("pads", &[padding; 4]),
-            AttributeProto::int("group", groups as i64),
-        ];
-        let inputs: Vec<&Value> = [x, &weight].into_iter().chain(&bias).collect();
-        self.node("Conv", &inputs, shape, attributes)
+    /// Features as [pictures, channels, rows, columns].
+    pub(super) fn channels_first(&mut self, features: &Features) -> Value {
+        let map = self.map(features);
+        self.transpose(&map, &[0, 3, 1, 2])
+    }
+
+    /// `x · weight` along the last axis, without the bias.
+    pub(super) fn product(&mut self, x: &Value, layer: &'w Linear) -> Value {
+        let weight = self.constant(&[layer.inputs, layer.outputs], layer.weight.as_slice(), x.element);
+        self.matmul(x, &weight)
     }
 
     /// `x · weight + bias` along the last axis.
     pub(super) fn linear(&mut self, x: &Value, layer: &'w Linear) -> Value {
-        let weight = self.constant(&[layer.inputs, layer.outputs], layer.weight.as_slice(), x.element);
+        let product = self.product(x, layer);
         let bias = self.constant(&[layer.outputs], layer.bias.as_slice(), x.element);
-        let product = self.matmul(x, &weight);
         self.add(&product, &bias)
     }
 
-    /// Matrix product over the last two axes; the axes before them are those of the operand that has more.
+    /// Matrix product over the last two axes; the axes before them are broadcast.
     pub(super) fn matmul(&mut self, a: &Value, b: &Value) -> Value {
         let (rows, columns) = (a.shape[a.shape.len() - 2], b.shape[b.shape.len() - 1]);
         debug_assert_eq!(a.shape.last(), b.shape.iter().nth_back(1), "{}", self.scope);
-        let batch = if a.shape.len() >= b.shape.len() { &a.shape } else { &b.shape };
-        let shape = batch[..batch.len() - 2].iter().copied().chain([rows, columns]).collect();
+        let mut shape = broadcast(&a.shape[..a.shape.len() - 2], &b.shape[..b.shape.len() - 2]);
+        shape.extend([rows, columns]);
         self.node("MatMul", &[a, b], shape, vec![])
     }
 
@@ -216,67 +230,24 @@ impl<'w> Graph<'w> {
         self.elementwise("Add", a, b)
     }
 
+    /// The larger of each number and its column's of `floor`.
+    pub(super) fn at_least(&mut self, x: &Value, floor: &'w [f32]) -> Value {
+        let floor = self.constant(&[floor.len()], floor, x.element);
+        self.elementwise("Max", x, &floor)
+    }
+
+    pub(super) fn mul(&mut self, a: &Value, b: &Value) -> Value {
+        self.elementwise("Mul", a, b)
+    }
+
     fn elementwise(&mut self, op: &str, a: &Value, b: &Value) -> Value {
         debug_assert_eq!(a.element, b.element, "{}", self.scope);
-        let rank = a.shape.len().max(b.shape.len());
-        let axis = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
-        let shape = (0..rank).map(|i| axis(&a.shape, i).max(axis(&b.shape, i))).collect();
+        let shape = broadcast(&a.shape, &b.shape);
         self.node(op, &[a, b], shape, vec![])
     }
 
     pub(super) fn relu(&mut self, x: &Value) -> Value {
         self.node("Relu", &[x], x.shape.clone(), vec![])
-    }
-
-    /// x · Φ(x) in its error-function form, spelled as ONNX Runtime's fusion expects it.
-    pub(super) fn gelu(&mut self, x: &Value) -> Value {
-        let [root, one, half] = [std::f32::consts::SQRT_2, 1.0, 0.5].map(|number| self.scalar(number, x.element));
-        let scaled = self.elementwise("Div", x, &root);
-        let erf = self.node("Erf", &[&scaled], x.shape.clone(), vec![]);
-        let raised = self.add(&erf, &one);
-        let product = self.elementwise("Mul", x, &raised);
-        self.elementwise("Mul", &product, &half)
-    }
-
-    /// Along the last axis.
-    pub(super) fn softmax(&mut self, x: &Value) -> Value {
-        self.node("Softmax", &[x], x.shape.clone(), vec![AttributeProto::int("axis", -1)])
-    }
-
-    /// Layer normalisation along the last axis; mean and variance in FP32 whatever the element type.
-    pub(super) fn layer_norm(&mut self, x: &Value, norm: &'w Norm) -> Value {
-        let [scale, shift] = [&norm.scale, &norm.shift].map(|part| self.constant(&[part.len()], part.as_slice(), x.element));
-        let attributes = vec![
-            AttributeProto::int("axis", -1),
-            AttributeProto::float("epsilon", norm.epsilon),
-            AttributeProto::int("stash_type", Element::F32 as i64),
-        ];
-        self.node("LayerNormalization", &[x, &scale, &shift], x.shape.clone(), attributes)
-    }
-
-    /// `x · scale + shift`, channel by channel of a [1, channels, rows, columns] tensor, in FP32.
-    pub(super) fn affine_channels(&mut self, x: &Value, scale: &'w [f32], shift: &'w [f32]) -> Value {
-        let x = self.island(x);
-        let [scale, shift] = [scale, shift].map(|part| self.constant(&[1, part.len(), 1, 1], part, x.element));
-        let scaled = self.elementwise("Mul", &x, &scale);
-        self.add(&scaled, &shift)
-    }
-
-    /// Layer normalisation over the channels of a [1, channels, rows, columns] tensor.
-    pub(super) fn layer_norm_channels(&mut self, x: &Value, norm: &'w Norm) -> Value {
-        let last = self.channels_last(x);
-        let normal = self.layer_norm(&last, norm);
-        self.channels_first(&normal)
-    }
-
-    /// [1, channels, rows, columns] to [1, rows, columns, channels].
-    pub(super) fn channels_last(&mut self, x: &Value) -> Value {
-        self.transpose(x, &[0, 2, 3, 1])
-    }
-
-    /// [1, rows, columns, channels] to [1, channels, rows, columns].
-    pub(super) fn channels_first(&mut self, x: &Value) -> Value {
-        self.transpose(x, &[0, 3, 1, 2])
     }
 
     pub(super) fn transpose(&mut self, x: &Value, axes: &[usize]) -> Value {
@@ -286,6 +257,9 @@ impl<'w> Graph<'w> {
 
     pub(super) fn reshape(&mut self, x: &Value, shape: &[usize]) -> Value {
         debug_assert_eq!(x.shape.iter().product::<usize>(), shape.iter().product::<usize>(), "{}", self.scope);
+        if x.shape == shape {
+            return x.clone();
+        }
         let target = self.integers(shape);
         self.node("Reshape", &[x, &target], shape.to_vec(), vec![])
     }
@@ -295,27 +269,11 @@ impl<'w> Graph<'w> {
         shape[axis] = parts.iter().map(|part| part.shape[axis]).sum();
         self.node("Concat", parts, shape, vec![AttributeProto::int("axis", axis as i64)])
     }
+}
 
-    /// Channels to the places of `block` × `block` pixels.
-    pub(super) fn depth_to_space(&mut self, x: &Value, block: usize, order: ChannelOrder) -> Value {
-        let [h, w] = x.extent();
-        let mode = match order {
-            ChannelOrder::Crd => "CRD",
-            ChannelOrder::Dcr => "DCR",
-        };
-        let attributes = vec![AttributeProto::int("blocksize", block as i64), AttributeProto::string("mode", mode)];
-        self.node("DepthToSpace", &[x], vec![1, x.shape[1] / (block * block), h * block, w * block], attributes)
-    }
-
-    /// Mean of each pixel with its upper and left neighbours, the edge repeated: takes the checkerboard out of a pixel
-    /// shuffle.
-    pub(super) fn blur(&mut self, x: &Value) -> Value {
-        let [h, w] = x.extent();
-        // Begin of each axis, then end of each axis: one row above, one column to the left.
-        let pads = self.integers(&[0, 0, 1, 1, 0, 0, 0, 0]);
-        let padded =
-            self.node("Pad", &[x, &pads], vec![1, x.shape[1], h + 1, w + 1], vec![AttributeProto::string("mode", "edge")]);
-        let attributes = vec![AttributeProto::ints("kernel_shape", &[2, 2]), AttributeProto::ints("strides", &[1, 1])];
-        self.node("AveragePool", &[&padded], x.shape.clone(), attributes)
-    }
+/// The shape of an operation on two tensors: axes of length 1 and missing leading axes stretch.
+fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
+    let rank = a.len().max(b.len());
+    let axis = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
+    (0..rank).map(|i| axis(a, i).max(axis(b, i))).collect()
 }

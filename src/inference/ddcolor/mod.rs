@@ -9,10 +9,11 @@
 //! | `fold` | how constants disappear into their neighbours |
 //! | `encoder`, `unet`, `color_decoder`, `tail` | the network, each part from its weights to its nodes |
 //! | `precision` | what stays FP32 in an FP16 graph, and why |
-//! | `graph`, `onnx` | operators, and the file format |
+//! | `graph`, `operators`, `onnx` | nodes, operators that providers have in forms of their own, and the file format |
+//! | `guard` | what the network says of its own result |
 //!
-//! Only standard operators with static shapes are used, in the plainest order that is exact. Sessions, providers and
-//! the runs themselves are the engine's.
+//! Shapes are static, and every folding is exact: the same numbers but for rounding. Operators are the standard's and those of
+//! ONNX Runtime's own domain. Sessions and the runs themselves are the engine's.
 
 mod architecture;
 mod checkpoint;
@@ -21,7 +22,9 @@ mod encoder;
 mod error;
 mod fold;
 mod graph;
+mod guard;
 mod onnx;
+mod operators;
 mod precision;
 mod schema;
 mod survey;
@@ -39,25 +42,60 @@ pub use error::{CheckpointError, Problem, Problems};
 pub use precision::FP32_ISLANDS;
 
 pub(super) use checkpoint::decode;
+pub(super) use guard::Said;
 pub(super) use fold::without_spectral_norm;
 pub(super) use survey::{Inventory, Origin, Stated, Survey};
 
-use super::Precision;
+use super::{Precision, Provider};
 use crate::imaging::Size;
 use architecture::RGB;
 use checkpoint::Checkpoint;
 use color_decoder::ColorDecoder;
 use encoder::Encoder;
 use graph::Graph;
-use precision::Element;
 use tail::Tail;
 use unet::Unet;
+
+/// Which graph is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphSpec {
+    /// Pictures of one run, 1 or more.
+    pub pictures: usize,
+    /// Size of each of them; sides are multiples of 32.
+    pub size: Size,
+    /// Number format of the inside.
+    pub precision: Precision,
+    /// Where it is to run: some operators have another fastest form on each provider.
+    pub provider: Provider,
+    /// What it is given.
+    pub input: PictureInput,
+    /// What it gives back.
+    pub outputs: Outputs,
+}
+
+impl GraphSpec {
+    /// One picture of three channels to a* and b*.
+    pub const fn new(size: Size, precision: Precision, provider: Provider) -> Self {
+        Self { pictures: 1, size, precision, provider, input: PictureInput::Rgb, outputs: Outputs::Ab }
+    }
+}
+
+/// What a graph is given, f32, sRGB-encoded, in 0..=1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureInput {
+    /// `rgb` [pictures, 3, H, W], as the official network is.
+    Rgb,
+    /// `grey` [pictures, 1, H, W]: the same as three equal channels, since the first layer is linear.
+    Grey,
+}
 
 /// What a graph gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outputs {
-    /// `ab`: f32 [1, 2, H, W], CIE a* and b* in Lab units, not bounded.
+    /// `ab`: f32 [pictures, 2, H, W], CIE a* and b* in Lab units, not bounded.
     Ab,
+    /// `ab`, and `said`: f32 [pictures, 5], what the network says of it (the `guard` file has the five).
+    Guarded,
     /// Every tensor of [`TRACED`], f32, with the values of the official network: to find where a difference begins.
     Traced,
 }
@@ -104,14 +142,12 @@ impl Weights {
     /// A file that is damaged, lacks or adds tensors, or holds numbers that are not finite: see [`CheckpointError`].
     pub fn read(bytes: &[u8]) -> Result<Self, CheckpointError> {
         let checkpoint = Checkpoint::open(bytes)?;
-        Ok(Self {
-            architecture: checkpoint.architecture().clone(),
-            parameters: checkpoint.parameters(),
-            encoder: Encoder::read(&checkpoint)?,
-            unet: Unet::read(&checkpoint)?,
-            color_decoder: ColorDecoder::read(&checkpoint)?,
-            tail: Tail::read(&checkpoint)?,
-        })
+        let encoder = Encoder::read(&checkpoint)?;
+        let unet = Unet::read(&checkpoint, &encoder)?;
+        let color_decoder = ColorDecoder::read(&checkpoint)?;
+        let tail = Tail::read(&checkpoint, &color_decoder)?;
+        let (architecture, parameters) = (checkpoint.architecture().clone(), checkpoint.parameters());
+        Ok(Self { architecture, parameters, encoder, unet, color_decoder, tail })
     }
 
     /// The sizes of the network.
@@ -124,31 +160,35 @@ impl Weights {
         self.parameters
     }
 
-    /// The ONNX model of a picture of `size` (multiples of 32): input `rgb` f32 [1, 3, H, W] in 0..=1, output `ab` f32
-    /// [1, 2, H, W] in Lab units, whatever the precision inside.
-    pub fn graph(&self, size: Size, precision: Precision) -> Vec<u8> {
-        self.graph_with(size, precision, Outputs::Ab)
+    /// The ONNX model of one picture of three channels, `rgb` to `ab`: see [`GraphSpec::new`].
+    pub fn graph(&self, size: Size, precision: Precision, provider: Provider) -> Vec<u8> {
+        self.graph_of(GraphSpec::new(size, precision, provider))
     }
 
-    /// As [`Weights::graph`], with a choice of outputs.
-    pub fn graph_with(&self, size: Size, precision: Precision, outputs: Outputs) -> Vec<u8> {
-        debug_assert!(size.width.is_multiple_of(32) && size.height.is_multiple_of(32), "{size} is not an extent");
-        let mut graph = Graph::new(Element::body(precision));
-        if outputs == Outputs::Traced {
-            graph.trace();
-        }
+    /// The ONNX model of a specification.
+    pub fn graph_of(&self, spec: GraphSpec) -> Vec<u8> {
+        let (width, height) = (spec.size.width as usize, spec.size.height as usize);
+        debug_assert!(width.is_multiple_of(32) && height.is_multiple_of(32), "{} is not an extent", spec.size);
+        let mut graph = Graph::new(spec);
         graph.enter("input");
-        let rgb = graph.input("rgb", &[1, RGB, size.height as usize, size.width as usize]);
-        let features = self.encoder.emit(&mut graph, &rgb);
-        let scales = self.unet.emit(&mut graph, &features);
+        let (name, channels) = match spec.input {
+            PictureInput::Rgb => ("rgb", RGB),
+            PictureInput::Grey => ("grey", 1),
+        };
+        let picture = graph.input(name, &[spec.pictures, channels, height, width]);
+        let encoded = self.encoder.emit(&mut graph, &picture);
+        let scales = self.unet.emit(&mut graph, &encoded.features);
         let embedding = self.color_decoder.emit(&mut graph, &scales);
-        let ab = self.tail.emit(&mut graph, &scales[2], &embedding, &rgb);
-        if graph.is_traced() {
-            let [queries, channels] = [embedding.shape[0], embedding.shape[1]];
-            let shown = graph.reshape(&embedding, &[1, queries, channels]);
+        let last_layer = self.color_decoder.last_layer();
+        if spec.outputs == Outputs::Traced {
+            let shown = graph.linear(&embedding, last_layer);
             graph.show("color_embed", &shown);
         }
-        graph.show("ab", &ab);
+        let ab = self.tail.emit(&mut graph, &scales[2], &embedding, last_layer, &encoded.patches);
+        let ab = graph.show("ab", &ab);
+        if spec.outputs == Outputs::Guarded {
+            guard::emit(&mut graph, &ab);
+        }
         graph.finish(&[("architecture", self.architecture.to_string())])
     }
 }

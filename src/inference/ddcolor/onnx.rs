@@ -15,6 +15,8 @@ use super::precision::Element;
 const IR_VERSION: i64 = 8;
 /// Version of the standard operators.
 const OPSET: i64 = 18;
+/// The domain of ONNX Runtime's own operators (`ContribOperators.md` of its documentation).
+pub(super) const MICROSOFT: &str = "com.microsoft";
 
 #[derive(Clone, PartialEq, Message)]
 struct ModelProto {
@@ -73,6 +75,9 @@ pub(super) struct NodeProto {
     pub(super) op_type: String,
     #[prost(message, repeated, tag = "5")]
     pub(super) attribute: Vec<AttributeProto>,
+    /// Empty for the standard operators.
+    #[prost(string, tag = "7")]
+    pub(super) domain: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -251,7 +256,9 @@ pub(super) fn encode(graph: &GraphProto, constants: &[Constant<'_>], metadata: &
         ir_version: IR_VERSION,
         producer_name: env!("CARGO_PKG_NAME").to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        opset_import: [("", OPSET), (MICROSOFT, 1)]
+            .map(|(domain, version)| OperatorSetIdProto { domain: domain.to_owned(), version })
+            .to_vec(),
         metadata_props: metadata.iter().map(entry).collect(),
     };
     let graph_len = graph.encoded_len() + constants.iter().map(|constant| field_len(constant.encoded_len())).sum::<usize>();

@@ -1,28 +1,33 @@
 //! Which number format each part of the graph computes in, and why.
 //!
-//! In an FP16 graph the encoder, the U-Net, the key and value projections and the last shuffle hold weights and
-//! activations in FP16: that is where the time and the memory go, and convolutions and matrix products accumulate
-//! in FP32 there. The rest is an island of FP32:
-//!
-//! * **Layer normalisation.** The variance of activations above 256 does not fit FP16. `LayerNormalization` with
-//!   `stash_type` 1 takes mean and variance in FP32 by its definition, so the island is inside the operator.
-//! * **Attention, from scores to weighted values.** A uniform weight over the 76,800 keys of a 960 × 1280 picture is
-//!   1.3e-5, a subnormal in FP16.
-//! * **The colour queries.** Normalisation, projections, feed-forward layers and the colour embedding of a hundred
-//!   queries cost next to nothing and decide the colour of whole regions.
-//! * **The colour mix**: the product of refinement and colour embedding, 2 × 256 numbers a picture.
-//! * **The output**: last pixel shuffle, blur, and the sum with the picture's own part. Two channels only.
+//! In an FP16 graph weights and activations are FP16 from the picture's patches to a* and b*, which become FP32 at the very
+//! end. What stays FP32 is inside operators, where it costs no memory traffic: see [`FP32_ISLANDS`].
 
 use crate::inference::Precision;
 
-/// Blocks that compute in FP32 inside an FP16 graph, as the provenance record names them.
-pub const FP32_ISLANDS: &[&str] = &["layer-normalization-statistics", "attention", "color-queries", "color-mix", "output"];
+/// Blocks that compute in FP32 inside an FP16 graph, as the provenance record names them, and the reason of each.
+pub const FP32_ISLANDS: &[(&str, &str)] = &[
+    (
+        "layer-normalization-statistics",
+        "the squares of activations above 256 do not fit FP16: mean and variance are summed in FP32 inside the operator",
+    ),
+    (
+        "attention-softmax",
+        "a uniform weight over the 76,800 places of a 960 × 1280 picture is 1.3e-5, a subnormal of FP16: the softmax is FP32 inside the operator",
+    ),
+    (
+        "product-accumulation",
+        "sums of thousands of products lose what FP16 cannot hold: matrix products and convolutions accumulate in FP32",
+    ),
+    ("output", "a* and b* leave the network in FP32, and what the guard counts is counted there"),
+];
 
 /// Element type of a tensor in the graph, numbered as `TensorProto.DataType`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Element {
     F32 = 1,
     I64 = 7,
+    Bool = 9,
     F16 = 10,
 }
 

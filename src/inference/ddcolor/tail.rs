@@ -5,17 +5,18 @@
 //! linear in F behind the ReLU, so R·(E·F) = (R·E)·F: the product R·E is two rows a picture, neither of the full-size
 //! tensors has to exist, and shuffle and blur, which move and average pixels channel by channel, are done on two channels.
 
-use super::architecture::AB;
+use super::architecture::{AB, RGB};
 use super::checkpoint::{Checkpoint, finite};
-use super::encoder::normalization;
+use super::color_decoder::ColorDecoder;
+use super::encoder::{PATCH, normalization, patch_weight};
 use super::error::CheckpointError;
-use super::fold::Conv;
-use super::graph::{ChannelOrder, Graph, Value};
-use super::precision::Element;
+use super::fold::{Folding, Linear, narrow};
+use super::graph::{Features, Graph, Value};
+use super::operators::BIAS_COLUMNS;
 use super::unet::output_norm;
 
 /// Side of the block of full-size pixels that one place at a quarter of the size becomes.
-const BLOCK: usize = 4;
+const BLOCK: usize = PATCH;
 
 /// The last shuffle and the refinement.
 pub(super) struct Tail {
@@ -24,15 +25,18 @@ pub(super) struct Tail {
     queries: usize,
     /// The last shuffle's 1×1 convolution in four parts, one for each row of the block, outputs ordered (column of the
     /// block, channel). One part's output at a time is alive: a quarter of the largest tensor of the network.
-    rows: Vec<Conv>,
+    rows: Vec<Linear>,
     /// The refinement's part for the query maps, 2 × queries.
     query_mix: Vec<f32>,
-    /// Its part for the picture, with the bias and the picture's normalisation folded in.
-    picture: Conv,
+    /// What the bias of the embedding's last layer adds to the mix, 2 × channels.
+    mix_offset: Vec<f32>,
+    /// The refinement's part for the picture, from a patch to a* and b* of its pixels, columns (a* or b*, row, column), with the
+    /// bias and the picture's normalisation folded in.
+    picture: Linear,
 }
 
 impl Tail {
-    pub(super) fn read(checkpoint: &Checkpoint<'_>) -> Result<Self, CheckpointError> {
+    pub(super) fn read(checkpoint: &Checkpoint<'_>, decoder: &ColorDecoder) -> Result<Self, CheckpointError> {
         let sizes = checkpoint.architecture();
         let (channels, queries) = (sizes.last, sizes.queries);
         let name = "decoder.last_shuf.conv.0";
@@ -41,37 +45,102 @@ impl Tail {
         // Checkpoints order the outputs as a pixel shuffle wants them: channel, row of the block, column of the block.
         let part = |row: usize| {
             let order = (0..BLOCK).flat_map(move |column| (0..channels).map(move |c| (c * BLOCK + row) * BLOCK + column));
-            shuffle.rows(order).conv([1, 1])
+            shuffle.rows(order).linear()
         };
         let rows = (0..BLOCK).map(part).collect();
         let (query_mix, picture) = checkpoint.folding("refine_net.0.0")?.split_columns(queries);
-        let picture = finite(picture.after(&normalization(checkpoint)?), "std")?.conv([1, 1]);
-        Ok(Self { channels, queries, rows, query_mix: query_mix.matrix(), picture })
+        let picture = finite(picture.after(&normalization(checkpoint)?), "std")?;
+        let query_mix = query_mix.matrix();
+        // R · (1 bᵀ): the sum of each row of R, times the bias.
+        let sums = query_mix.chunks_exact(queries).map(|row| row.iter().map(|&value| f64::from(value)).sum::<f64>());
+        let bias = &decoder.last_layer().bias;
+        let mix_offset = sums.flat_map(|sum| bias.iter().map(move |&bias| sum * f64::from(bias))).collect::<Vec<_>>();
+        Ok(Self { channels, queries, rows, query_mix, mix_offset: narrow(&mix_offset), picture: over_patches(&picture) })
     }
 
-    /// a* and b* [1, 2, H, W] in FP32 from the U-Net's last scale, the colour embedding [queries, channels] and the
-    /// picture [1, 3, H, W], both in FP32.
-    pub(super) fn emit<'w>(&'w self, graph: &mut Graph<'w>, scale: &Value, embedding: &Value, rgb: &Value) -> Value {
-        let [h, w] = scale.extent();
-        graph.enter("refine_net.query_mix");
-        let mix = graph.constant(&[AB, self.queries], self.query_mix.as_slice(), Element::F32);
-        let mix = graph.matmul(&mix, embedding);
-        let mix = graph.body(&mix);
+    /// a* and b* [pictures, 2, H, W] in FP32 from the U-Net's last scale, the colour embedding before its last layer
+    /// [pictures, queries, hidden], and the picture in patches.
+    pub(super) fn emit<'w>(
+        &'w self,
+        graph: &mut Graph<'w>,
+        scale: &Features,
+        embedding: &Value,
+        last_layer: &'w Linear,
+        patches: &Value,
+    ) -> Value {
+        let (pictures, [rows, columns]) = (graph.spec.pictures, scale.extent);
+        let mix = self.mix(graph, embedding, last_layer);
+        let x = graph.reshape(&scale.x, &[pictures, rows * columns, scale.channels()]);
+        let x = graph.with_bias_columns(&x);
         let mut parts = Vec::new();
         for (i, row) in self.rows.iter().enumerate() {
             graph.enter(format!("decoder.last_shuf.{i}"));
-            let x = graph.patch_conv(scale, row);
-            let x = graph.relu(&x);
-            let x = graph.reshape(&x, &[BLOCK, self.channels, h * w]);
-            parts.push(graph.matmul(&mix, &x));
+            let weight = graph.constant(&[row.inputs + BIAS_COLUMNS, row.outputs], Graph::biased_weight(row), x.element);
+            let y = graph.matmul(&x, &weight);
+            let y = graph.relu(&y);
+            let y = graph.matmul(&y, &mix);
+            parts.push(graph.reshape(&y, &[pictures, 1, rows, columns, BLOCK, AB]));
         }
         graph.enter("refine_net");
-        let x = graph.concat(&parts.iter().collect::<Vec<_>>(), 0);
-        let x = graph.reshape(&x, &[1, BLOCK * BLOCK * AB, h, w]);
-        let x = graph.island(&x);
-        let x = graph.depth_to_space(&x, BLOCK, ChannelOrder::Dcr);
-        let x = graph.blur(&x);
-        let picture = graph.patch_conv(rgb, &self.picture);
-        graph.add(&x, &picture)
+        // (picture, row of the block, row, column, column of the block, a* or b*) to planes whose rows come (row of the block,
+        // row) and whose columns are in order.
+        let x = graph.concat(&parts.iter().collect::<Vec<_>>(), 1);
+        let x = graph.transpose(&x, &[0, 5, 1, 2, 3, 4]);
+        let full = [pictures, AB, BLOCK * rows, BLOCK * columns];
+        let x = graph.reshape(&x, &full);
+        let x = graph.blur_rows(&x, BLOCK);
+        let x = graph.blur_columns(&x);
+
+        let weight = patch_weight(graph, &self.picture, patches.shape[2] / (BLOCK * BLOCK), patches);
+        let y = graph.matmul(patches, &weight);
+        let bias = graph.constant(&[self.picture.outputs], self.picture.bias.as_slice(), y.element);
+        let y = graph.add(&y, &bias);
+        let y = graph.reshape(&y, &[pictures, rows, columns, AB, BLOCK, BLOCK]);
+        let y = graph.transpose(&y, &[0, 3, 1, 4, 2, 5]);
+        let y = graph.reshape(&y, &full);
+        graph.add(&x, &y)
     }
+
+    /// R · E of every picture, spread over the columns of a block: [pictures, columns of the block · channels, columns of the
+    /// block · 2], zero but where the two columns are the same.
+    ///
+    /// One product for the four columns with eight results is twice as fast as four products with two.
+    fn mix<'w>(&'w self, graph: &mut Graph<'w>, embedding: &Value, last_layer: &'w Linear) -> Value {
+        graph.enter("refine_net.query_mix");
+        let pictures = graph.spec.pictures;
+        let mix = graph.constant(&[AB, self.queries], self.query_mix.as_slice(), embedding.element);
+        let mix = graph.matmul(&mix, embedding);
+        let mix = graph.product(&mix, last_layer);
+        let offset = graph.constant(&[AB, self.channels], self.mix_offset.as_slice(), embedding.element);
+        let mix = graph.add(&mix, &offset);
+        let mix = graph.transpose(&mix, &[0, 2, 1]);
+        let mix = graph.reshape(&mix, &[pictures, 1, self.channels, AB]);
+        let mut spread = vec![0.0; BLOCK * AB * BLOCK * AB];
+        for column in 0..BLOCK {
+            for ab in 0..AB {
+                spread[(column * AB + ab) * BLOCK * AB + column * AB + ab] = 1.0;
+            }
+        }
+        let spread = graph.constant(&[1, BLOCK, AB, BLOCK * AB], spread, embedding.element);
+        let mix = graph.matmul(&mix, &spread);
+        graph.reshape(&mix, &[pictures, BLOCK * self.channels, BLOCK * AB])
+    }
+}
+
+/// A 1×1 convolution of the picture, as a layer over its patches: rows (channel, row, column), columns (output, row, column).
+fn over_patches(layer: &Folding) -> Linear {
+    let place = BLOCK * BLOCK;
+    let (matrix, bias) = layer.clone().without_bias();
+    let matrix = matrix.matrix();
+    let outputs = bias.len() * place;
+    let mut weight = vec![0.0; RGB * place * outputs];
+    for (output, row) in matrix.chunks_exact(RGB).enumerate() {
+        for (channel, &value) in row.iter().enumerate() {
+            for pixel in 0..place {
+                weight[(channel * place + pixel) * outputs + output * place + pixel] = value;
+            }
+        }
+    }
+    let bias = bias.iter().flat_map(|&bias| [bias as f32; BLOCK * BLOCK]).collect();
+    Linear { inputs: RGB * place, outputs, weight, bias }
 }

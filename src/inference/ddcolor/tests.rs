@@ -4,9 +4,9 @@ use half::{bf16, f16};
 
 use super::architecture::Architecture;
 use super::schema::{Role, expected};
-use super::{CheckpointError, Outputs, Problem, Weights};
+use super::{CheckpointError, GraphSpec, Outputs, Problem, Weights};
 use crate::imaging::Size;
-use crate::inference::Precision;
+use crate::inference::{Precision, Provider};
 
 const TOY: Architecture = Architecture {
     dims: [8, 16, 24, 32],
@@ -155,7 +155,7 @@ fn a_spectral_norm_is_divided_out() {
     }
     let folded = Weights::read(&file(&tensors)).unwrap();
     let size = Size::new(32, 32);
-    let [spectral, folded] = [spectral, folded].map(|weights| weights.graph(size, Precision::Fp16));
+    let [spectral, folded] = [spectral, folded].map(|weights| weights.graph(size, Precision::Fp16, Provider::Cpu));
     // The folded file was rounded to f32 on the way; in FP16 that shows in next to no number.
     assert_eq!(spectral.len(), folded.len());
     let different = spectral.iter().zip(&folded).filter(|(a, b)| a != b).count();
@@ -170,7 +170,7 @@ fn known_but_unused_tensors_are_dropped() {
     tensors.push(("encoder.arch.norm.weight".to_owned(), Tensor::f32(&[32], |_| f32::NAN)));
     tensors.push(("encoder.arch.norm.bias".to_owned(), Tensor::f32(&[32], |_| 0.0)));
     let size = Size::new(32, 64);
-    let graph = |tensors: &[(String, Tensor)]| Weights::read(&file(tensors)).unwrap().graph(size, Precision::Fp32);
+    let graph = |tensors: &[(String, Tensor)]| Weights::read(&file(tensors)).unwrap().graph(size, Precision::Fp32, Provider::Cpu);
     assert!(graph(&tensors) == graph(&toy()));
 }
 
@@ -203,7 +203,7 @@ fn sixteen_bit_files_are_read() {
             let data = tensor.values().into_iter().flat_map(round).collect();
             *tensor = Tensor { kind, shape: tensor.shape.clone(), data };
         }
-        Weights::read(&file(&tensors)).unwrap().graph(Size::new(32, 32), Precision::Fp32)
+        Weights::read(&file(&tensors)).unwrap().graph(Size::new(32, 32), Precision::Fp32, Provider::Cpu)
     };
     let exact = |round: &dyn Fn(f32) -> f32| {
         let mut tensors = toy();
@@ -211,7 +211,7 @@ fn sixteen_bit_files_are_read() {
             let values = tensor.values();
             *tensor = Tensor::f32(&tensor.shape, |i| round(values[i]));
         }
-        Weights::read(&file(&tensors)).unwrap().graph(Size::new(32, 32), Precision::Fp32)
+        Weights::read(&file(&tensors)).unwrap().graph(Size::new(32, 32), Precision::Fp32, Provider::Cpu)
     };
     assert!(narrow("F16", &|x| f16::from_f32(x).to_le_bytes()) == exact(&|x| f16::from_f32(x).to_f32()));
     assert!(narrow("BF16", &|x| bf16::from_f32(x).to_le_bytes()) == exact(&|x| bf16::from_f32(x).to_f32()));
@@ -265,8 +265,8 @@ fn heads_must_divide_the_width() {
 fn a_graph_is_the_same_every_time_and_smaller_in_fp16() {
     let weights = Weights::read(&file(&toy())).unwrap();
     let size = Size::new(64, 96);
-    let full = weights.graph(size, Precision::Fp32);
-    assert!(full == weights.graph(size, Precision::Fp32));
-    assert!(weights.graph(size, Precision::Fp16).len() < full.len());
-    assert!(weights.graph_with(size, Precision::Fp32, Outputs::Traced).len() > full.len());
+    let full = weights.graph(size, Precision::Fp32, Provider::Cpu);
+    assert!(full == weights.graph(size, Precision::Fp32, Provider::Cpu));
+    assert!(weights.graph(size, Precision::Fp16, Provider::Cpu).len() < full.len());
+    assert!(weights.graph_of(GraphSpec { outputs: Outputs::Traced, ..GraphSpec::new(size, Precision::Fp32, Provider::Cpu) }).len() > full.len());
 }

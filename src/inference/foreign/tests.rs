@@ -39,7 +39,7 @@ fn what_our_own_graph_code_writes_is_such_a_file() {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/ddcolor-starter.safetensors");
     let weights = Weights::read(&std::fs::read(file).unwrap()).unwrap();
     for precision in [Precision::Fp32, Precision::Fp16] {
-        let graph = weights.graph(Size::new(64, 32), precision);
+        let graph = weights.graph(Size::new(64, 32), precision, Provider::Cpu);
         let found = examine(&graph).unwrap();
         assert_eq!((found.size(), found.precision()), (Some(FixedSize { width: 64, height: 32 }), precision));
         // Position codes count here, and BatchNorms are folded away.

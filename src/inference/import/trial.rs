@@ -36,7 +36,7 @@ impl Trial {
             return self.colour_with_theirs(entry, file).map_err(failed);
         }
         let mut graph = Part::create(file.parent().unwrap_or(Path::new(".")), &format!("{}.trial.onnx", entry.id))?;
-        graph.write(&graph_of(entry, file).map_err(failed)?)?;
+        graph.write(&self.graph_of(entry, file).map_err(failed)?)?;
         graph.flush()?;
         self.colour(entry, graph.path()).map_err(failed)
     }
@@ -58,14 +58,14 @@ impl Trial {
         let found = numerics::look(a, b);
         numerics::believed(&entry.id, &found, numerics::deviation(&picture))
     }
-}
 
-/// The file goes before the graph is made, the weights before the session is: never more than two copies of them.
-fn graph_of(entry: &Entry, file: &Path) -> Result<Vec<u8>, InferenceError> {
-    let bytes = pinned(entry, file)?;
-    let weights = Weights::read(&bytes).map_err(|source| InferenceError::Checkpoint { model: entry.id.clone(), source })?;
-    drop(bytes);
-    Ok(weights.graph(SIZE, Precision::Fp32))
+    /// The file goes before the graph is made, the weights before the session is: never more than two copies of them.
+    fn graph_of(&self, entry: &Entry, file: &Path) -> Result<Vec<u8>, InferenceError> {
+        let bytes = pinned(entry, file)?;
+        let weights = Weights::read(&bytes).map_err(|source| InferenceError::Checkpoint { model: entry.id.clone(), source })?;
+        drop(bytes);
+        Ok(weights.graph(SIZE, Precision::Fp32, self.place.provider))
+    }
 }
 
 /// The bytes of a file, if they are what `entry` pins.

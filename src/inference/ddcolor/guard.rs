@@ -1,0 +1,64 @@
+//! What the network says of its own a* and b*, found where they are: a few passes on the card instead of a look at every
+//! value by the processor.
+
+use super::architecture::AB;
+use super::graph::{Graph, Value};
+use super::onnx::AttributeProto;
+use super::precision::Element;
+
+/// Five numbers of one picture, in the order in which the graph gives them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(in crate::inference) struct Said {
+    /// Values of a* and b* that are finite.
+    pub(in crate::inference) finite: f32,
+    /// Smallest value of either, Lab units. Without meaning unless all are finite, as is the rest.
+    pub(in crate::inference) ab_min: f32,
+    /// Largest value of either.
+    pub(in crate::inference) ab_max: f32,
+    /// Mean chroma √(a*² + b*²).
+    pub(in crate::inference) chroma_mean: f32,
+    /// Mean square of chroma, which with the mean gives its spread.
+    pub(in crate::inference) chroma_square: f32,
+}
+
+impl Said {
+    /// How many numbers there are.
+    pub(in crate::inference) const COUNT: usize = 5;
+
+    pub(in crate::inference) const fn from_row(row: [f32; Self::COUNT]) -> Self {
+        let [finite, ab_min, ab_max, chroma_mean, chroma_square] = row;
+        Self { finite, ab_min, ab_max, chroma_mean, chroma_square }
+    }
+}
+
+/// Shows `said` [pictures, 5] of `ab` [pictures, 2, H, W] in FP32.
+pub(super) fn emit(graph: &mut Graph<'_>, ab: &Value) {
+    graph.enter("guard");
+    let &[pictures, _, height, width] = ab.shape.as_slice() else { unreachable!("a* and b* have four axes") };
+    let pixels = height * width;
+    let values = graph.reshape(ab, &[pictures, AB * pixels]);
+    let largest = graph.filled(&[1], f32::MAX, Element::F32);
+    // No comparison with what is not a number holds.
+    let size = graph.node("Abs", &[&values], values.shape.clone(), vec![]);
+    let finite = graph.at_most(&size, &largest);
+    let finite = reduce(graph, "ReduceSum", &finite);
+    let low = reduce(graph, "ReduceMin", &values);
+    let high = reduce(graph, "ReduceMax", &values);
+    // Of squares: their sum over a* and b* as a product with [1, 1], which is faster than a sum over an axis outside.
+    let squares = graph.mul(ab, ab);
+    let squares = graph.reshape(&squares, &[pictures, AB, pixels]);
+    let ones = graph.filled(&[1, AB], 1.0, Element::F32);
+    let squares = graph.matmul(&ones, &squares);
+    let squares = graph.reshape(&squares, &[pictures, pixels]);
+    let chroma = graph.node("Sqrt", &[&squares], squares.shape.clone(), vec![]);
+    let mean = reduce(graph, "ReduceMean", &chroma);
+    let square = reduce(graph, "ReduceMean", &squares);
+    let said = graph.concat(&[&finite, &low, &high, &mean, &square], 1);
+    graph.show("said", &said);
+}
+
+/// [pictures, numbers] to [pictures, 1].
+fn reduce(graph: &mut Graph<'_>, op: &str, x: &Value) -> Value {
+    let axis = graph.integers(&[1]);
+    graph.node(op, &[x, &axis], vec![x.shape[0], 1], vec![AttributeProto::int("keepdims", 1)])
+}
