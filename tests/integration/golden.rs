@@ -17,6 +17,10 @@ use ort::value::Tensor;
 mod check;
 /// The checkpoints and the picture behind the arrays.
 pub(crate) mod recipe;
+/// Our graph of random small networks against `unfolded`.
+mod toys;
+/// The network stated step by step.
+mod unfolded;
 
 /// Largest difference from the official output that is still rounding; a mistake is above 1e-3.
 const ROUNDING: f32 = 1e-3;

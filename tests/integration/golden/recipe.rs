@@ -54,7 +54,7 @@ pub fn is_counter(name: &str) -> bool {
 }
 
 /// u(name, ·).
-fn random(name: &str) -> impl Fn(usize) -> f64 {
+pub(super) fn random(name: &str) -> impl Fn(usize) -> f64 + use<> {
     let hash =
         name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3));
     move |i| {
@@ -66,7 +66,7 @@ fn random(name: &str) -> impl Fn(usize) -> f64 {
 }
 
 /// u(name, ·) as a vector of length 1.
-fn unit(name: &str, n: usize) -> Vec<f64> {
+pub(super) fn unit(name: &str, n: usize) -> Vec<f64> {
     let x: Vec<f64> = (0..n).map(random(name)).collect();
     let norm = x.iter().map(|x| x * x).sum::<f64>().sqrt();
     x.into_iter().map(|x| x / norm).collect()
