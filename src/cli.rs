@@ -1,11 +1,15 @@
 //! The command line: what can be typed. What it does is in `commands/`.
 
+mod cell;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::inference::Precision;
+use crate::inference::{Precision, Provider};
 use crate::job::JobState;
+
+pub use cell::Cell;
 
 /// Colours scanned black-and-white photographs and records what made every derivative.
 #[derive(Debug, Parser)]
@@ -104,6 +108,9 @@ pub enum Command {
         /// Write a row for every picture to this file
         #[arg(long, value_name = "FILE", requires = "quality")]
         csv: Option<PathBuf>,
+        /// Which colour networks at which sizes, and nothing else
+        #[command(flatten)]
+        grid: NetworkGrid,
         /// Form of the answer
         #[command(flatten)]
         form: Form,
@@ -120,6 +127,20 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 200)]
         limit: u32,
     },
+}
+
+/// The table of colour networks.
+#[derive(Debug, Clone, Args)]
+pub struct NetworkGrid {
+    /// The colour networks alone: speed, memory, and what half precision does to their colours
+    #[arg(long, conflicts_with = "quality")]
+    pub networks: bool,
+    /// Only these models
+    #[arg(long, value_name = "ID", requires = "networks", num_args = 1..)]
+    pub model: Vec<String>,
+    /// These sizes and numbers of pictures instead of the usual ones
+    #[arg(long, value_name = "WxHxN", requires = "networks", num_args = 1..)]
+    pub size: Vec<Cell>,
 }
 
 /// Which jobs.
@@ -156,6 +177,8 @@ pub enum Models {
     Import(Import),
     /// Run a network on an array and compare what comes out
     Check(Check),
+    /// Write the graph that a colour network's weights become, to inspect it
+    Graph(ExportGraph),
     /// Hash every file of the catalogue again
     Verify(Form),
     /// Take a model out of the catalogue and delete its file
@@ -184,6 +207,26 @@ pub struct Import {
     /// Form of the answer
     #[command(flatten)]
     pub form: Form,
+}
+
+/// Which graph, and where to.
+#[derive(Debug, Args)]
+pub struct ExportGraph {
+    /// Catalogue id
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The ONNX file to write
+    #[arg(short, long, value_name = "FILE.onnx")]
+    pub out: PathBuf,
+    /// Size and number of pictures of a run
+    #[arg(long, default_value = "512x512x1", value_name = "WxHxN")]
+    pub size: Cell,
+    /// Precision of the inside
+    #[arg(long, default_value_t = Precision::Fp16, value_name = "fp16|fp32")]
+    pub precision: Precision,
+    /// Where it is to run: some operators have another fastest form on each
+    #[arg(long, default_value_t = Provider::Cuda, value_name = "cuda|cpu")]
+    pub provider: Provider,
 }
 
 /// What a network is given, and what it should give back.

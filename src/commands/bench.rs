@@ -1,5 +1,6 @@
 //! `bench`: speed and memory of every stage on this machine, with generated pictures. Tables for people, JSON for machines.
 
+mod grid;
 mod ledger;
 mod networks;
 mod quality;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::scratch::Scratch;
 use super::{Failure, plain, print, print_json, sample};
-use crate::cli::Form;
+use crate::cli::{Form, NetworkGrid};
 use crate::codec::Format;
 use crate::config::Settings;
 use crate::daemon;
@@ -63,6 +64,12 @@ pub(super) async fn bench(settings: &Settings, runs: u32, form: Form) -> Result<
     let figures = Figures { runs, device, stages, networks, scaling, ledger, scratch: place, peak_rss_mib: peak_rss_mib() };
     drop(scratch);
     if form.json { print_json(&to_json(&figures)) } else { print(&to_text(&figures)) }
+}
+
+/// The colour networks alone, side by side.
+pub(super) async fn networks(settings: &Settings, request: NetworkGrid, runs: u32, form: Form) -> Result<(), Failure> {
+    let grid = grid::run(settings, request, runs).await?;
+    if form.json { print_json(&grid.to_json()) } else { print(&grid.to_text()) }
 }
 
 /// How near the colours come to known ones. Looks at no ledger.

@@ -1,6 +1,7 @@
 //! `models`: the catalogue for people and machines.
 
 mod check;
+mod graph;
 mod import;
 mod list;
 mod remove;
@@ -15,6 +16,7 @@ pub(super) fn models(settings: &Settings, command: Models) -> Result<(), Failure
         Models::List(form) => list::list(settings, form),
         Models::Import(request) => import::import(settings, &request),
         Models::Check(request) => check::check(settings, &request),
+        Models::Graph(request) => graph::graph(settings, &request),
         Models::Verify(form) => verify::verify(settings, form),
         Models::Remove { id } => remove::remove(settings, &id),
     }

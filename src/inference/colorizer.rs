@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::colour_model::{Model, Session, session_size};
-use super::numerics::{self, Accepted, Refused};
+use super::colour_model::{Batch, Model, Ran, Session, session_size};
+use super::numerics::{self, Accepted, Refused, Said};
 use super::profile::Observed;
 use super::session::Place;
 use super::shelf::Shelf;
-use super::{Catalogue, Entry, Fallback, InferenceError, Numerics, Precision, PrecisionFacts, Provider, ddcolor};
+use super::{Catalogue, Entry, Fallback, InferenceError, Precision, PrecisionFacts, Provider, ddcolor};
 use crate::imaging::{ChromaPlanes, Plane, Size};
 
 /// One picture for the colour network.
@@ -27,8 +27,8 @@ pub struct ColorizeRequest {
 pub struct Coloured {
     /// Chroma at the input's size, Lab units, every value finite.
     pub chroma: ChromaPlanes,
-    /// Statistics.
-    pub numerics: Numerics,
+    /// What the network, or the program in its place, says of it.
+    pub said: Said,
     /// Precision and provider.
     pub precision: PrecisionFacts,
 }
@@ -91,15 +91,14 @@ impl Colorizer {
     pub(super) fn colorize(&mut self, place: &Place, request: &ColorizeRequest) -> Result<Coloured, InferenceError> {
         let ColorizeRequest { model, input, precision: requested } = request;
         let entry = self.entries.get(model).ok_or_else(|| InferenceError::NotLoaded { model: model.clone() })?.clone();
-        let rgb = input.data().repeat(3);
         let (first, unmet) = attainable(*requested, place.provider);
         // A file of others has one precision and no twin: it is run once.
         let first = if entry.is_onnx() { Precision::Fp32 } else { first };
         let mut stored = None;
         let accepted = numerics::run_guarded(first, numerics::deviation(input), |precision| {
-            let (ran, kind) = self.run(place, &entry, &rgb, input.size(), precision)?;
+            let (Ran { chroma, said, observed }, kind) = self.run(place, &entry, input, precision)?;
             stored = kind;
-            Ok(ran)
+            Ok((chroma, said, observed))
         });
         let accepted = accepted.map_err(|refused| refuse(model, stored, refused))?;
         Ok(coloured(*requested, unmet, stored, accepted))
@@ -113,15 +112,14 @@ impl Colorizer {
         &mut self,
         place: &Place,
         entry: &Entry,
-        rgb: &[f32],
-        size: Size,
+        picture: &Plane,
         precision: Precision,
-    ) -> Result<Ran, InferenceError> {
-        match self.try_run(place, entry, rgb, size, precision) {
+    ) -> Result<(Ran, Option<Precision>), InferenceError> {
+        match self.try_run(place, entry, picture, precision) {
             Err(error @ InferenceError::OutOfMemory { .. }) => {
                 tracing::warn!(error = %error, "The device is full: what is loaded goes, and one fresh try is made");
                 self.shelf.clear();
-                self.try_run(place, entry, rgb, size, precision)
+                self.try_run(place, entry, picture, precision)
             }
             other => other,
         }
@@ -131,11 +129,10 @@ impl Colorizer {
         &mut self,
         place: &Place,
         entry: &Entry,
-        rgb: &[f32],
-        size: Size,
+        picture: &Plane,
         precision: Precision,
-    ) -> Result<Ran, InferenceError> {
-        let provider = place.provider;
+    ) -> Result<(Ran, Option<Precision>), InferenceError> {
+        let (provider, size) = (place.provider, picture.size());
         let own = (!entry.is_onnx()).then_some(precision);
         let key = Key::Session { model: entry.id.clone(), size: session_size(entry, provider, size), precision: own };
         let mut session = match self.shelf.take(&key) {
@@ -144,7 +141,7 @@ impl Colorizer {
         };
         let resting = session.resting_bytes(provider);
         self.shelf.make_room(resting.saturating_add(session.running_bytes(provider, size)), &key);
-        let ran = session.run(&entry.id, rgb, size)?;
+        let ran = session.run(&entry.id, &[picture])?.swap_remove(0);
         let stored = session.stored();
         self.shelf.put(key, Loaded::Session(session), resting);
         Ok((ran, stored))
@@ -174,7 +171,7 @@ impl Colorizer {
         // Room is made before a session is, not after: both would have to fit.
         self.shelf.keep_fewer_than(self.sessions, Key::is_session);
         self.shelf.make_room(if keep { both } else { making }, key);
-        let (session, model) = model.open(place, &entry.id, size, precision, keep)?;
+        let (session, model) = model.open(place, &entry.id, Batch { pictures: 1, size }, precision, keep)?;
         if let Some(model) = model {
             self.shelf.put(model_key, Loaded::Model(model), bytes);
         }
@@ -187,15 +184,17 @@ impl Colorizer {
     }
 }
 
-/// What a run gave, and what a file of others is stored in.
-type Ran = ((ChromaPlanes, Observed), Option<Precision>);
-
 /// The precision to begin with, and why it is not the one asked for.
 pub(super) fn attainable(requested: Precision, provider: Provider) -> (Precision, Option<&'static str>) {
     match (provider, requested) {
         (Provider::Cpu, Precision::Fp16) => (Precision::Fp32, Some("the CPU provider computes in fp32")),
         (Provider::Cpu, Precision::Fp32) | (Provider::Cuda, _) => (requested, None),
     }
+}
+
+/// In percent.
+fn share(part: u64, whole: u64) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
 }
 
 fn refuse(model: &str, stored: Option<Precision>, refused: Refused<InferenceError>) -> InferenceError {
@@ -209,8 +208,8 @@ fn refuse(model: &str, stored: Option<Precision>, refused: Refused<InferenceErro
 }
 
 fn coloured(requested: Precision, unmet: Option<&str>, stored: Option<Precision>, accepted: Accepted<Observed>) -> Coloured {
-    let Accepted { chroma, numerics, observed, fallback } = accepted;
-    Coloured { chroma, numerics, precision: facts(requested, unmet, stored, observed, fallback) }
+    let Accepted { chroma, said, observed, fallback } = accepted;
+    Coloured { chroma, said, precision: facts(requested, unmet, stored, observed, fallback) }
 }
 
 /// What was asked for, why it cannot be had, and what the session showed, as it is told to others. `stored`: what most of a
@@ -227,7 +226,7 @@ pub(super) fn facts(
         (Some(fallback), ..) => format!("run again in {}: {}", fallback.to, fallback.reason),
         (None, Some(stored), _) if stored == observed => format!("the file computes in {stored} inside"),
         (None, _, Some(unmet)) => unmet.to_owned(),
-        (None, _, None) => format!("{} of {} heavy operators read fp16", seen.heavy_fp16, seen.heavy),
+        (None, _, None) => format!("{:.0} % of the multiplications were of fp16 numbers", share(seen.work_fp16, seen.work)),
     });
     let wide = seen.heavy - seen.heavy_fp16;
     let islands = match (observed, stored) {

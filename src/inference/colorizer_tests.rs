@@ -10,8 +10,8 @@ use crate::inference::numerics::Verdict;
 use crate::inference::{CatalogueError, Fallback, ModelKind, foreign};
 use crate::job::Disposition;
 
-const FP16: Observed = Observed { provider: Provider::Cuda, heavy: 10, heavy_fp16: 9 };
-const FP32: Observed = Observed { provider: Provider::Cuda, heavy: 10, heavy_fp16: 0 };
+const FP16: Observed = Observed { provider: Provider::Cuda, heavy: 10, heavy_fp16: 9, work: 1000, work_fp16: 995 };
+const FP32: Observed = Observed { heavy_fp16: 0, work_fp16: 0, ..FP16 };
 
 fn facts(requested: Precision, unmet: Option<&str>, observed: Observed, fallback: Option<Fallback>) -> PrecisionFacts {
     facts_of(requested, unmet, None, observed, fallback)
@@ -26,8 +26,8 @@ fn facts_of(
 ) -> PrecisionFacts {
     let size = Size::new(1, 1);
     let chroma = ChromaPlanes { a: Plane::filled(size, 3.0), b: Plane::filled(size, 4.0) };
-    let numerics = numerics::look(chroma.a.data(), chroma.b.data());
-    coloured(requested, unmet, stored, Accepted { chroma, numerics, observed, fallback }).precision
+    let said = Said::of(chroma.a.data(), chroma.b.data());
+    coloured(requested, unmet, stored, Accepted { chroma, said, observed, fallback }).precision
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn what_the_session_shows_is_recorded_not_what_was_asked() {
 
     let slipped = facts(Precision::Fp16, None, FP32, None);
     assert_eq!(slipped.observed, Precision::Fp32);
-    assert_eq!(slipped.reason.as_deref(), Some("0 of 10 heavy operators read fp16"));
+    assert_eq!(slipped.reason.as_deref(), Some("0 % of the multiplications were of fp16 numbers"));
     assert!(slipped.fp32_islands.is_empty());
 }
 
@@ -62,7 +62,7 @@ fn a_second_run_is_told_with_what_was_wrong_with_the_first() {
 
 #[test]
 fn fp32_that_cannot_be_believed_rejects_the_scan_with_its_numbers() {
-    let found = Numerics { non_finite: 3, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_p99: 0.0 };
+    let found = Said { non_finite: 3, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_spread: 0.0 };
     let error = refuse("m", None, Refused::Numerics(Verdict::NonFinite, found));
     assert_eq!(error.to_string(), "network m gave no usable numbers in fp32: 3 values were not finite");
     assert_eq!(error.disposition(), Disposition::Permanent);

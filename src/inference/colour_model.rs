@@ -3,11 +3,14 @@
 //!
 //! How much memory each takes is said here; what is kept is the `colorizer`'s to decide.
 
-use super::ddcolor::Weights;
+use super::ddcolor::{GraphSpec, Outputs, PictureInput, SAID, Weights};
 use super::foreign::{self, Examined, ForeignError};
 use super::profile::Observed;
-use super::session::{Input, Network, Place, Sizes};
-use super::{Catalogue, Entry, FixedSize, InferenceError, Precision, Provider};
+use super::numerics::Said;
+use super::options::{Treatment, Tuning};
+use super::resident::{Port, Resident};
+use super::session::{Input, Network, Place};
+use super::{Array, Catalogue, Entry, FixedSize, InferenceError, Precision, Provider};
 use crate::imaging::{ChromaPlanes, Plane, Size};
 
 /// Bytes that a resting session has on the processor for every parameter: the weights in FP32, and what ONNX Runtime packs of
@@ -35,15 +38,37 @@ pub(super) enum Model {
 /// A session, and how pictures go through it.
 #[derive(Debug)]
 pub(super) struct Session {
-    network: Network,
     form: Form,
     parameters: u64,
 }
 
 #[derive(Debug)]
 enum Form {
-    Ours,
-    Foreign(Examined),
+    /// Our own graph on the processor.
+    Ours(Network),
+    /// Our own graph on the card.
+    Resident(Resident),
+    Foreign(Network, Examined),
+}
+
+/// What is wanted of a session of our own graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Batch {
+    /// Pictures of a run.
+    pub(super) pictures: usize,
+    /// Size of each of them.
+    pub(super) size: Size,
+}
+
+/// What came out for one picture.
+#[derive(Debug)]
+pub(super) struct Ran {
+    /// Chroma at the input's size; finite or not.
+    pub(super) chroma: ChromaPlanes,
+    /// How it looks.
+    pub(super) said: Said,
+    /// Where and how it ran.
+    pub(super) observed: Observed,
 }
 
 impl Model {
@@ -104,22 +129,22 @@ impl Model {
         self,
         place: &Place,
         id: &str,
-        size: Size,
+        batch: Batch,
         precision: Precision,
         keep: bool,
     ) -> Result<(Session, Option<Self>), InferenceError> {
         let parameters = self.parameters();
         match self {
             Self::Weights(weights) => {
-                let graph = weights.graph(size, precision, place.provider);
+                let graph = weights.graph_of(spec(place, batch, precision));
                 let kept = keep.then_some(Self::Weights(weights));
-                let network = Network::open(place, id, &graph, Sizes::Fixed(&[]))?;
-                Ok((Session { network, form: Form::Ours, parameters }, kept))
+                let form = ours(place, id, batch, &graph)?;
+                Ok((Session { form, parameters }, kept))
             }
             Self::Foreign { file, examined } => {
                 let serves_all = serves_all_sizes(place.provider, examined.size());
-                let network = examined.open(place, id, &file, (!serves_all).then_some(size))?;
-                let session = Session { network, form: Form::Foreign(examined.clone()), parameters };
+                let network = examined.open(place, id, &file, (!serves_all).then_some(batch.size))?;
+                let session = Session { form: Form::Foreign(network, examined.clone()), parameters };
                 Ok((session, keep.then_some(Self::Foreign { file, examined })))
             }
         }
@@ -158,33 +183,87 @@ impl Session {
     pub(super) const fn running_bytes(&self, provider: Provider, size: Size) -> u64 {
         match (provider, &self.form) {
             (Provider::Cuda, _) => 0,
-            (Provider::Cpu, Form::Ours) => size.pixels().saturating_mul(RUNNING),
-            (Provider::Cpu, Form::Foreign(_)) => size.pixels().saturating_mul(RUNNING_PLAIN),
+            (Provider::Cpu, Form::Ours(_) | Form::Resident(_)) => size.pixels().saturating_mul(RUNNING),
+            (Provider::Cpu, Form::Foreign(..)) => size.pixels().saturating_mul(RUNNING_PLAIN),
         }
     }
 
     /// What most of a foreign graph is stored in; our own is made in the precision that is wanted.
     pub(super) const fn stored(&self) -> Option<Precision> {
         match &self.form {
-            Form::Ours => None,
-            Form::Foreign(examined) => Some(examined.precision()),
+            Form::Ours(_) | Form::Resident(_) => None,
+            Form::Foreign(_, examined) => Some(examined.precision()),
         }
     }
 
-    /// Colours a padded picture, given as three planes of `size`; chroma is finite or not.
-    pub(super) fn run(&mut self, id: &str, rgb: &[f32], size: Size) -> Result<(ChromaPlanes, Observed), InferenceError> {
-        let (width, height) = (size.width as usize, size.height as usize);
-        let network = &mut self.network;
-        let mut a = match &self.form {
-            Form::Ours => {
-                let input = Input { name: "rgb", shape: &[1, 3, height, width], data: rgb };
-                network.run(&[input], "ab", 2 * width * height)?
-            }
-            Form::Foreign(examined) => examined.run(network, rgb, size)?,
-        };
-        let b = a.split_off(width * height);
-        let plane = |data| Plane::new(size, data).expect("half of 2 × width × height values");
-        let observed = network.observed().ok_or_else(|| InferenceError::unprofiled(id))?;
-        Ok((ChromaPlanes { a: plane(a), b: plane(b) }, observed))
+    /// Our own graph on the card, if that is what it is.
+    pub(super) const fn resident(&mut self) -> Option<&mut Resident> {
+        match &mut self.form {
+            Form::Resident(resident) => Some(resident),
+            Form::Ours(_) | Form::Foreign(..) => None,
+        }
     }
+
+    /// Colours padded pictures, as many as the session was made for, all of its size.
+    pub(super) fn run(&mut self, id: &str, pictures: &[&Plane]) -> Result<Vec<Ran>, InferenceError> {
+        let size = pictures[0].size();
+        let (width, height) = (size.width as usize, size.height as usize);
+        let pixels = width * height;
+        let (ab, said, observed) = match &mut self.form {
+            Form::Ours(network) => {
+                let grey = pictures.iter().flat_map(|picture| picture.data().iter().copied()).collect::<Vec<f32>>();
+                let input = Input { name: INPUT, shape: &[pictures.len(), 1, height, width], data: &grey };
+                let found = network.run_for(&[input], &["ab", "said"])?;
+                let [ab, said] = <[Array; 2]>::try_from(found).expect("two outputs were asked for");
+                (ab.values, Some(said.values), network.observed())
+            }
+            Form::Resident(resident) => {
+                let outputs = resident.run(|input| {
+                    for (place, picture) in input.chunks_exact_mut(pixels).zip(pictures) {
+                        place.copy_from_slice(picture.data());
+                    }
+                })?;
+                let (ab, said) = (outputs[0].to_vec(), outputs[1].to_vec());
+                (ab, Some(said), resident.observed())
+            }
+            Form::Foreign(network, examined) => {
+                let rgb = pictures[0].data().repeat(3);
+                (examined.run(network, &rgb, size)?, None, network.observed())
+            }
+        };
+        let observed = observed.ok_or_else(|| InferenceError::unprofiled(id))?;
+        let expected = 2 * pixels * pictures.len();
+        if ab.len() != expected {
+            let (found, expected) = (format!("{} values", ab.len()), format!("{expected} values"));
+            return Err(InferenceError::Contract { network: id.to_owned(), found, expected });
+        }
+        let rows = said.as_deref().map(|said| said.as_chunks::<SAID>().0);
+        let one = |(index, planes): (usize, &[f32])| {
+            let (a, b) = planes.split_at(pixels);
+            let said = rows.map_or_else(|| Said::of(a, b), |rows| Said::from_row(rows[index], 2 * pixels));
+            let plane = |data: &[f32]| Plane::new(size, data.to_vec()).expect("half of 2 × width × height values");
+            Ran { chroma: ChromaPlanes { a: plane(a), b: plane(b) }, said, observed }
+        };
+        Ok(ab.chunks_exact(2 * pixels).enumerate().map(one).collect())
+    }
+}
+
+/// Name of our own graph's input here: pictures are grey.
+const INPUT: &str = "grey";
+
+fn spec(place: &Place, Batch { pictures, size }: Batch, precision: Precision) -> GraphSpec {
+    let (input, outputs) = (PictureInput::Grey, Outputs::Guarded);
+    GraphSpec { pictures, input, outputs, ..GraphSpec::new(size, precision, place.provider) }
+}
+
+/// A session of our own graph.
+fn ours(place: &Place, id: &str, Batch { pictures, size }: Batch, graph: &[u8]) -> Result<Form, InferenceError> {
+    let tuning = Tuning { pictures, memory: place.memory };
+    if place.provider == Provider::Cpu {
+        return Ok(Form::Ours(Network::open(place, id, graph, Treatment::AsWritten(tuning))?));
+    }
+    let (width, height) = (size.width as usize, size.height as usize);
+    let input = Port { name: INPUT, shape: &[pictures, 1, height, width] };
+    let outputs = [Port { name: "ab", shape: &[pictures, 2, height, width] }, Port { name: "said", shape: &[pictures, SAID] }];
+    Ok(Form::Resident(Resident::open(place, id, graph, tuning, input, &outputs)?))
 }

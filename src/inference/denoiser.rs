@@ -1,7 +1,8 @@
 //! The denoiser: a grey plane without its noise.
 
 use super::pool::Pool;
-use super::session::{Input, Network, Place, Sizes};
+use super::options::Treatment;
+use super::session::{Input, Network, Place};
 use super::{InferenceError, Provider};
 use crate::imaging::{Plane, Size};
 
@@ -69,8 +70,8 @@ fn key(provider: Provider, size: Size) -> Option<Size> {
 
 fn open(place: &Place, id: &str, model: &[u8], size: Option<Size>) -> Result<Network, InferenceError> {
     match size {
-        Some(size) => Network::open(place, id, model, Sizes::Fixed(&[("height", size.height), ("width", size.width)])),
-        None => Network::open(place, id, model, Sizes::Free),
+        Some(size) => Network::open(place, id, model, Treatment::Fixed(&[("height", size.height), ("width", size.width)])),
+        None => Network::open(place, id, model, Treatment::Free),
     }
 }
 

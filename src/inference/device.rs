@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::error::with_cause;
 use super::runtime::{self, Loaded};
 use super::session::Place;
+use super::options::MemoryUse;
 use super::{EngineSettings, InferenceError, Provider, ProviderChoice, native, trial};
 
 /// What the device says of itself.
@@ -39,6 +40,7 @@ pub(super) fn choose(loaded: &Loaded, settings: &EngineSettings) -> Result<(Plac
         provider: Provider::Cpu,
         threads: settings.threads,
         memory_mib: settings.memory_mib,
+        memory: MemoryUse::default(),
         tf32: true,
     };
     let works = match settings.provider {
@@ -106,7 +108,7 @@ fn report(provider: Provider, reason: Option<String>, library: &Path) -> DeviceR
             DeviceReport {
                 provider,
                 reason,
-                name: nvml.and_then(card),
+                name: nvml.and_then(|nvml| card(nvml)?.name().ok()),
                 driver: nvml.and_then(|nvml| nvml.sys_driver_version().ok()),
                 runtime_version,
                 cuda: native::cuda_version().map(|version| format!("{}.{}", version / 1000, version % 1000 / 10)),
@@ -117,13 +119,12 @@ fn report(provider: Provider, reason: Option<String>, library: &Path) -> DeviceR
     }
 }
 
-/// Name of the card that CUDA counts first.
-fn card(nvml: &Nvml) -> Option<String> {
-    let device = match native::cuda_bus_id() {
-        Some(address) => nvml.device_by_pci_bus_id(address),
-        None => nvml.device_by_index(0),
-    };
-    device.ok()?.name().ok()
+/// The card that CUDA counts first.
+pub(super) fn card(nvml: &Nvml) -> Option<nvml_wrapper::Device<'_>> {
+    match native::cuda_bus_id() {
+        Some(address) => nvml.device_by_pci_bus_id(address).ok(),
+        None => nvml.device_by_index(0).ok(),
+    }
 }
 
 /// Name of the processor in the text of `/proc/cpuinfo`; Arm processors have none there.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::imaging::{ChromaPlanes, Size};
-use crate::inference::{Numerics, Precision, PrecisionFacts, Provider};
+use crate::inference::{Precision, PrecisionFacts, Provider, Said};
 
 /// Counts what happens to it. A brightness of 13 is a defect.
 #[derive(Default, Clone)]
@@ -34,7 +34,7 @@ impl Work for Pretended {
 
     fn colorize(&mut self, request: &ColorizeRequest) -> Result<Coloured, InferenceError> {
         let chroma = ChromaPlanes { a: request.input.clone(), b: request.input.clone() };
-        let numerics = Numerics { non_finite: 0, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_p99: 0.0 };
+        let said = Said { non_finite: 0, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_spread: 0.0 };
         let precision = PrecisionFacts {
             requested: request.precision,
             observed: Precision::Fp32,
@@ -43,7 +43,7 @@ impl Work for Pretended {
             fallback: None,
             provider: Provider::Cpu,
         };
-        Ok(Coloured { chroma, numerics, precision })
+        Ok(Coloured { chroma, said, precision })
     }
 
     fn forget_sessions(&mut self) {

@@ -14,7 +14,8 @@ pub(super) mod tests;
 pub use error::ForeignError;
 
 use super::numerics;
-use super::session::{Input, Network, Place, Sizes};
+use super::options::Treatment;
+use super::session::{Input, Network, Place};
 use super::{FixedSize, InferenceError, Precision, ddcolor::printable};
 use crate::imaging::{Plane, Size};
 use model::{Axis, Declared, FLOAT, FLOAT16, Facts};
@@ -70,14 +71,14 @@ impl Examined {
 
     /// Makes a session: for `size` alone, or, without one, for every size the file allows.
     pub(super) fn open(&self, place: &Place, name: &str, file: &[u8], size: Option<Size>) -> Result<Network, InferenceError> {
-        let Some(size) = size else { return Network::open(place, name, file, Sizes::Free) };
+        let Some(size) = size else { return Network::open(place, name, file, Treatment::Free) };
         let length = |axis| match axis {
             Free::Batch => 1,
             Free::Height => size.height,
             Free::Width => size.width,
         };
         let fixed: Vec<(&str, u32)> = self.free.iter().map(|(name, axis)| (name.as_str(), length(*axis))).collect();
-        Network::open(place, name, file, Sizes::Fixed(&fixed))
+        Network::open(place, name, file, Treatment::Fixed(&fixed))
     }
 
     /// Runs a grey picture as RGB, planes one after the other; gives a* and then b*, finite or not.
@@ -205,7 +206,7 @@ pub(super) fn self_check(place: &Place, name: &str, file: &[u8], examined: &Exam
     let at = |index: u32| (index % size.width) as f32 / columns * 0.75 + (index / size.width) as f32 / rows * 0.25;
     let grey: Vec<f32> = (0..size.width * size.height).map(at).collect();
     let ab = examined.run(&mut network, &grey.repeat(3), size)?;
-    let found = numerics::look(&ab[..grey.len()], &ab[grey.len()..]);
+    let found = numerics::Said::of(&ab[..grey.len()], &ab[grey.len()..]);
     let deviation = numerics::deviation(&Plane::new(size, grey).expect("width × height values"));
     numerics::believed(name, &found, deviation)
 }

@@ -8,11 +8,13 @@
 //! | `engine` | the handle everybody else holds, and the thread behind it |
 //! | `networks` | everything that thread has loaded |
 //! | `device` | CUDA or the processor, and why |
-//! | `session`, `profile` | one network, and what its own run says about where and how it ran |
+//! | `session`, `resident` | one network: with its arrays in this machine's memory, or with their places on the card |
+//! | `options`, `profile` | what a session is told, and what its own run says about where and how it ran |
 //! | `pool` | which sessions of the small networks are kept |
 //! | `shelf`, `colour_model` | which colour networks are kept, and how much memory each takes |
 //! | `router`, `denoiser`, `colorizer` | one network each, from plane to result |
 //! | `array`, `check` | a network on an array from elsewhere, compared with what it gave there |
+//! | `gauge` | how long a network takes, and how much of the card |
 //! | `numerics` | pure: whether a result can be believed |
 //! | `ddcolor` | weights to graph |
 //! | `foreign` | colour networks that others saved as ONNX: looked at, then run as they are |
@@ -29,13 +31,16 @@ mod device;
 mod engine;
 mod error;
 mod foreign;
+mod gauge;
 mod import;
 mod native;
 mod networks;
 mod numerics;
+mod options;
 mod pool;
 mod precision;
 mod profile;
+mod resident;
 mod router;
 pub mod runtime;
 mod session;
@@ -50,7 +55,9 @@ pub use device::DeviceReport;
 pub use engine::{Engine, EngineSettings};
 pub use error::InferenceError;
 pub use foreign::ForeignError;
+pub use gauge::{Gauge, GaugeRequest, Gauged};
 pub use import::{ImportError, ImportOutcome, ImportRequest, Imported, NO_LICENCE, import};
-pub use numerics::Numerics;
+pub use numerics::{Said, chroma_p99};
+pub use options::MemoryUse;
 pub use precision::{Fallback, Precision, PrecisionFacts, Provider, ProviderChoice};
 pub use runtime::RuntimeError;

@@ -1,13 +1,13 @@
-//! The few C functions nobody wraps: the versions that ONNX Runtime, CUDA and cuDNN say of themselves.
-//!
-//! Records need them, and they decide nothing.
+//! The few C functions nobody wraps: the versions that ONNX Runtime, CUDA and cuDNN say of themselves, which records need, and
+//! copies between the card and this machine, which `ort` makes through sessions of their own.
 
 #![expect(unsafe_code, reason = "calling a C function through the loader cannot be checked by the compiler")]
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::Path;
 
 use libloading::Library;
+use ort::value::Tensor;
 
 /// Version of the ONNX Runtime in this library, which this process has already loaded.
 pub(super) fn runtime_version(library: &Path) -> Option<String> {
@@ -58,5 +58,61 @@ pub(super) fn cudnn_version() -> Option<usize> {
         let library = Library::new("libcudnn.so.9").ok()?;
         let get = library.get::<unsafe extern "C" fn() -> usize>(b"cudnnGetVersion\0").ok()?;
         Some(get())
+    }
+}
+
+/// `cudaMemcpy(destination, source, bytes, kind)`, which returns when the bytes have arrived.
+type Memcpy = unsafe extern "C" fn(*mut c_void, *const c_void, usize, c_int) -> c_int;
+
+/// Copies between tensors on the card and tensors in memory of this machine.
+#[derive(Debug)]
+pub(super) struct CardCopies {
+    memcpy: Memcpy,
+    /// Holds the function.
+    _library: Library,
+}
+
+/// Why bytes did not arrive.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CopyError {
+    /// There is no CUDA runtime, or it lacks the function.
+    #[error("libcudart.so.13 cannot be used: {0}")]
+    Library(#[from] libloading::Error),
+    /// The card or the driver failed; the number is a `cudaError_t`.
+    #[error("cudaMemcpy failed with error {0}")]
+    Copy(c_int),
+}
+
+impl CardCopies {
+    /// Finds the function in the library that the networks use.
+    pub(super) fn open() -> Result<Self, CopyError> {
+        // SAFETY: the CUDA runtime is in use by ONNX Runtime already, so loading it runs no new code; `cudaMemcpy` has this
+        // signature (CUDA Runtime API), and the library is kept as long as the function.
+        unsafe {
+            let library = Library::new("libcudart.so.13")?;
+            let memcpy = *library.get::<Memcpy>(b"cudaMemcpy\0")?;
+            Ok(Self { memcpy, _library: library })
+        }
+    }
+
+    /// To the card.
+    pub(super) fn up(&self, host: &Tensor<f32>, card: &mut Tensor<f32>) -> Result<(), CopyError> {
+        // `cudaMemcpyHostToDevice`.
+        self.copy(host, card, 1)
+    }
+
+    /// From the card.
+    pub(super) fn down(&self, card: &Tensor<f32>, host: &mut Tensor<f32>) -> Result<(), CopyError> {
+        // `cudaMemcpyDeviceToHost`.
+        self.copy(card, host, 2)
+    }
+
+    fn copy(&self, from: &Tensor<f32>, to: &mut Tensor<f32>, kind: c_int) -> Result<(), CopyError> {
+        assert_eq!(from.size(), to.size(), "tensors of one shape are copied");
+        let bytes = from.size().unwrap_or(0);
+        // SAFETY: both pointers are those of live tensors of `bytes` bytes each, on the sides that `kind` says; the target is
+        // borrowed alone. No run of the session is under way: runs return when the card is done.
+        let status = unsafe { (self.memcpy)(to.data_ptr_mut(), from.data_ptr(), bytes, kind) };
+        if status == 0 { Ok(()) } else { Err(CopyError::Copy(status)) }
     }
 }

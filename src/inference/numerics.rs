@@ -1,10 +1,9 @@
 //! Judges what a colour network put out, and decides about a second run. Pure: no session, no device.
 
-use super::InferenceError;
-use super::{Fallback, Precision};
+use super::{Fallback, InferenceError, Precision, ddcolor};
 use crate::imaging::{ChromaPlanes, Plane};
 
-/// Chroma (Lab units) that at least one pixel in a hundred must exceed, else the result is as good as grey: 0.5 is below any
+/// Chroma (Lab units) that some pixels must reach (see [`upper_chroma`]), else the result is as good as grey: 0.5 is below any
 /// visible difference (one just noticeable is about 1 to 2.3). Vanishing chroma is how an overflow in FP16 shows when later
 /// layers absorb it.
 const GREY_BELOW: f32 = 0.5;
@@ -16,10 +15,10 @@ const PLAUSIBLE_BELOW: f32 = 300.0;
 /// Deviation of the input (in 0..=1) under which a flat result is what a flat picture deserves: 2.5 code values of 255.
 const BLANK_BELOW: f64 = 0.01;
 
-/// What the network's output looked like. Values that are not finite are counted and left out of the rest.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Numerics {
-    /// Values of a* and b* that are not finite.
+/// What is judged of a network's output: what our own network counts on the device, or what was counted here.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Said {
+    /// Values of a* and b* that are not finite. The rest means nothing unless there are none.
     pub non_finite: u64,
     /// Smallest value of either plane, Lab units.
     pub ab_min: f32,
@@ -27,8 +26,45 @@ pub struct Numerics {
     pub ab_max: f32,
     /// Mean chroma √(a*² + b*²).
     pub chroma_mean: f32,
-    /// 99th percentile of chroma.
-    pub chroma_p99: f32,
+    /// Standard deviation of chroma.
+    pub chroma_spread: f32,
+}
+
+impl Said {
+    /// From what our own network says of one picture of `values` numbers.
+    pub(super) fn from_row([finite, ab_min, ab_max, mean, square]: [f32; ddcolor::SAID], values: usize) -> Self {
+        // Counts up to 2²⁴ are exact in FP32, and no extent has more; a count that is no number is none.
+        let non_finite = (values as u64).saturating_sub(finite as u64);
+        if non_finite > 0 {
+            return Self { non_finite, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_spread: 0.0 };
+        }
+        Self { non_finite, ab_min, ab_max, chroma_mean: mean, chroma_spread: (square - mean * mean).max(0.0).sqrt() }
+    }
+
+    /// Counted from the values of both planes, any number of them each.
+    pub(super) fn of(a: &[f32], b: &[f32]) -> Self {
+        let all = || a.iter().chain(b);
+        let non_finite = all().filter(|value| !value.is_finite()).count() as u64;
+        if non_finite > 0 || a.is_empty() {
+            return Self { non_finite, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_spread: 0.0 };
+        }
+        let (low, high) = all().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+        let chroma = || a.iter().zip(b).map(|(a, b)| f64::from(a.hypot(*b)));
+        let count = a.len() as f64;
+        let mean = chroma().sum::<f64>() / count;
+        let variance = chroma().map(|chroma| (chroma - mean).powi(2)).sum::<f64>() / count;
+        Self { non_finite, ab_min: low, ab_max: high, chroma_mean: mean as f32, chroma_spread: variance.sqrt() as f32 }
+    }
+}
+
+/// 99th percentile of chroma (nearest rank below), of values that are all finite.
+pub fn chroma_p99(chroma: &ChromaPlanes) -> f32 {
+    let mut sizes: Vec<f32> = chroma.a.data().iter().zip(chroma.b.data()).map(|(a, b)| a.hypot(*b)).collect();
+    if sizes.is_empty() {
+        return 0.0;
+    }
+    let rank = (sizes.len() - 1) * 99 / 100;
+    *sizes.select_nth_unstable_by(rank, f32::total_cmp).1
 }
 
 /// Whether an output can be believed.
@@ -40,41 +76,27 @@ pub(super) enum Verdict {
     Implausible,
 }
 
-/// Looks at a* and b*, any number of values each.
-pub(super) fn look(a: &[f32], b: &[f32]) -> Numerics {
-    let finite = |value: &&f32| value.is_finite();
-    let non_finite = a.iter().chain(b).filter(|value| !value.is_finite()).count() as u64;
-    let (low, high) = a
-        .iter()
-        .chain(b)
-        .filter(finite)
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
-    let mut chroma: Vec<f32> = a.iter().zip(b).map(|(a, b)| a.hypot(*b)).filter(|chroma| chroma.is_finite()).collect();
-    if chroma.is_empty() {
-        return Numerics { non_finite, ab_min: low.min(0.0), ab_max: high.max(0.0), chroma_mean: 0.0, chroma_p99: 0.0 };
-    }
-    let mean = chroma.iter().map(|&chroma| f64::from(chroma)).sum::<f64>() / chroma.len() as f64;
-    let rank = (chroma.len() - 1) * 99 / 100;
-    let (_, p99, _) = chroma.select_nth_unstable_by(rank, f32::total_cmp);
-    #[expect(clippy::cast_possible_truncation, reason = "a mean of f32 values fits f32")]
-    Numerics { non_finite, ab_min: low, ab_max: high, chroma_mean: mean as f32, chroma_p99: *p99 }
-}
-
-/// Judges a look; `input_deviation` is the standard deviation of the network's input in 0..=1.
-pub(super) fn judge(found: &Numerics, input_deviation: f64) -> Verdict {
+/// Judges what was said; `input_deviation` is the standard deviation of the network's input in 0..=1.
+pub(super) fn judge(found: &Said, input_deviation: f64) -> Verdict {
     if found.non_finite > 0 {
         Verdict::NonFinite
     } else if found.ab_max.max(-found.ab_min) > PLAUSIBLE_BELOW {
         Verdict::Implausible
-    } else if found.chroma_p99 < GREY_BELOW && input_deviation >= BLANK_BELOW {
+    } else if upper_chroma(found) < GREY_BELOW && input_deviation >= BLANK_BELOW {
         Verdict::Collapsed
     } else {
         Verdict::Sound
     }
 }
 
+/// What few pixels' chroma exceeds, whatever its distribution: three spreads above the mean lie at most one in ten (Cantelli's
+/// inequality), and one in a hundred or fewer of those that pictures have.
+fn upper_chroma(found: &Said) -> f32 {
+    found.chroma_mean + 3.0 * found.chroma_spread
+}
+
 /// An error unless an output can be believed; for a network that is run once, without another precision to go on to.
-pub(super) fn believed(network: &str, found: &Numerics, input_deviation: f64) -> Result<(), InferenceError> {
+pub(super) fn believed(network: &str, found: &Said, input_deviation: f64) -> Result<(), InferenceError> {
     match judge(found, input_deviation) {
         Verdict::Sound => Ok(()),
         verdict => Err(disbelief(network, verdict, found)),
@@ -82,7 +104,7 @@ pub(super) fn believed(network: &str, found: &Numerics, input_deviation: f64) ->
 }
 
 /// Why an output is not believed, with its numbers.
-pub(super) fn disbelief(network: &str, verdict: Verdict, found: &Numerics) -> InferenceError {
+pub(super) fn disbelief(network: &str, verdict: Verdict, found: &Said) -> InferenceError {
     let (network, detail) = (network.to_owned(), complaint(verdict, found));
     match verdict {
         Verdict::NonFinite => InferenceError::NonFinite { network, detail },
@@ -92,11 +114,11 @@ pub(super) fn disbelief(network: &str, verdict: Verdict, found: &Numerics) -> In
 }
 
 /// One sentence with numbers: what is wrong with an output.
-pub(super) fn complaint(verdict: Verdict, found: &Numerics) -> String {
+pub(super) fn complaint(verdict: Verdict, found: &Said) -> String {
     match verdict {
         Verdict::Sound => "nothing is wrong".to_owned(),
         Verdict::NonFinite => format!("{} values were not finite", found.non_finite),
-        Verdict::Collapsed => format!("chroma vanished: 99th percentile {:.3}, below {GREY_BELOW}", found.chroma_p99),
+        Verdict::Collapsed => format!("chroma vanished: mean {:.3} and spread {:.3}", found.chroma_mean, found.chroma_spread),
         Verdict::Implausible => {
             format!("a*, b* from {:.0} to {:.0}, beyond ±{PLAUSIBLE_BELOW:.0}", found.ab_min, found.ab_max)
         }
@@ -117,7 +139,7 @@ pub(super) struct Accepted<T> {
     /// What the network put out.
     pub(super) chroma: ChromaPlanes,
     /// How it looked.
-    pub(super) numerics: Numerics,
+    pub(super) said: Said,
     /// What else the run said of itself.
     pub(super) observed: T,
     /// The run before it, if that one was refused.
@@ -130,26 +152,25 @@ pub(super) enum Refused<E> {
     /// The run itself went wrong.
     Run(E),
     /// Even 32 bits gave nothing that can be believed.
-    Numerics(Verdict, Numerics),
+    Numerics(Verdict, Said),
 }
 
 /// Runs the network in `first` precision, and in FP32 when the result of FP16 cannot be believed.
 pub(super) fn run_guarded<T, E>(
     first: Precision,
     input_deviation: f64,
-    mut run: impl FnMut(Precision) -> Result<(ChromaPlanes, T), E>,
+    mut run: impl FnMut(Precision) -> Result<(ChromaPlanes, Said, T), E>,
 ) -> Result<Accepted<T>, Refused<E>> {
     let mut precision = first;
     let mut fallback = None;
     loop {
-        let (chroma, observed) = run(precision).map_err(Refused::Run)?;
-        let numerics = look(chroma.a.data(), chroma.b.data());
-        match (judge(&numerics, input_deviation), precision) {
-            (Verdict::Sound, _) => return Ok(Accepted { chroma, numerics, observed, fallback }),
-            (verdict, Precision::Fp32) => return Err(Refused::Numerics(verdict, numerics)),
+        let (chroma, said, observed) = run(precision).map_err(Refused::Run)?;
+        match (judge(&said, input_deviation), precision) {
+            (Verdict::Sound, _) => return Ok(Accepted { chroma, said, observed, fallback }),
+            (verdict, Precision::Fp32) => return Err(Refused::Numerics(verdict, said)),
             (verdict, Precision::Fp16) => {
                 precision = Precision::Fp32;
-                fallback = Some(Fallback { from: Precision::Fp16, to: precision, reason: complaint(verdict, &numerics) });
+                fallback = Some(Fallback { from: Precision::Fp16, to: precision, reason: complaint(verdict, &said) });
             }
         }
     }
@@ -171,25 +192,46 @@ mod tests {
         planes(&[3.0, -4.0, 0.0], &[4.0, 3.0, 12.0])
     }
 
+    fn look(a: &[f32], b: &[f32]) -> Said {
+        Said::of(a, b)
+    }
+
+    fn ran(chroma: ChromaPlanes) -> (ChromaPlanes, Said) {
+        let said = look(chroma.a.data(), chroma.b.data());
+        (chroma, said)
+    }
+
     #[test]
-    fn statistics_are_those_of_the_finite_values() {
-        let found = look(&[3.0, f32::NAN, 0.0], &[4.0, 3.0, -5.0]);
-        assert_eq!(found, Numerics { non_finite: 1, ab_min: -5.0, ab_max: 4.0, chroma_mean: 5.0, chroma_p99: 5.0 });
-        let nothing = look(&[f32::NAN], &[f32::INFINITY]);
-        assert_eq!(nothing, Numerics { non_finite: 2, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_p99: 0.0 });
+    fn statistics_mean_something_only_where_every_value_is_finite() {
+        let found = look(&[3.0, 0.0], &[4.0, -13.0]);
+        assert_eq!(found, Said { non_finite: 0, ab_min: -13.0, ab_max: 4.0, chroma_mean: 9.0, chroma_spread: 4.0 });
+        let broken = look(&[f32::NAN, 1.0], &[f32::INFINITY, 1.0]);
+        assert_eq!((broken.non_finite, broken.chroma_mean), (2, 0.0));
+    }
+
+    #[test]
+    fn what_the_network_says_of_itself_is_read_alike() {
+        // Chroma 5 and 13: mean 9, mean square 97.
+        let said = Said::from_row([4.0, -13.0, 4.0, 9.0, 97.0], 4);
+        assert_eq!(said, look(&[3.0, 0.0], &[4.0, -13.0]));
+        let broken = Said::from_row([2.0, f32::NAN, f32::NAN, f32::NAN, f32::NAN], 4);
+        assert_eq!((broken.non_finite, judge(&broken, PHOTOGRAPH)), (2, Verdict::NonFinite));
+        assert_eq!(Said::from_row([f32::NAN; 5], 4).non_finite, 4, "a count that is no number counts nothing");
     }
 
     #[test]
     fn the_percentile_leaves_one_pixel_in_a_hundred_above() {
         let a: Vec<f32> = (1..=200_u16).map(f32::from).collect();
-        assert_eq!(look(&a, &[0.0; 200]).chroma_p99, 198.0);
+        assert_eq!(chroma_p99(&planes(&a, &[0.0; 200])), 198.0);
     }
 
     #[test]
-    fn a_few_outliers_do_not_hide_a_collapse() {
+    fn chroma_that_vanished_is_noticed_and_a_little_of_it_is_colour() {
+        assert_eq!(judge(&look(&[0.1; 1000], &[0.05; 1000]), PHOTOGRAPH), Verdict::Collapsed);
+        // A red lantern in a grey street: one pixel in five hundred.
         let mut a = vec![0.1; 1000];
-        a[7] = 60.0;
-        assert_eq!(judge(&look(&a, &[0.0; 1000]), PHOTOGRAPH), Verdict::Collapsed);
+        a[7..9].fill(60.0);
+        assert_eq!(judge(&look(&a, &[0.0; 1000]), PHOTOGRAPH), Verdict::Sound);
     }
 
     #[test]
@@ -211,7 +253,8 @@ mod tests {
         let mut runs = Vec::new();
         let accepted = run_guarded(Precision::Fp16, PHOTOGRAPH, |precision| {
             runs.push(precision);
-            Ok::<_, ()>((good(), precision))
+            let (chroma, said) = ran(good());
+            Ok::<_, ()>((chroma, said, precision))
         })
         .unwrap();
         assert_eq!((runs, accepted.fallback, accepted.observed), (vec![Precision::Fp16], None, Precision::Fp16));
@@ -220,8 +263,14 @@ mod tests {
     #[test]
     fn fp16_that_overflows_is_run_again_in_fp32_and_both_facts_are_kept() {
         let accepted = run_guarded(Precision::Fp16, PHOTOGRAPH, |precision| match precision {
-            Precision::Fp16 => Ok::<_, ()>((planes(&[f32::NAN, f32::INFINITY], &[1.0, 1.0]), precision)),
-            Precision::Fp32 => Ok((good(), precision)),
+            Precision::Fp16 => {
+                let (chroma, said) = ran(planes(&[f32::NAN, f32::INFINITY], &[1.0, 1.0]));
+                Ok::<_, ()>((chroma, said, precision))
+            }
+            Precision::Fp32 => {
+                let (chroma, said) = ran(good());
+                Ok((chroma, said, precision))
+            }
         })
         .unwrap();
         assert_eq!(accepted.observed, Precision::Fp32);
@@ -236,7 +285,8 @@ mod tests {
         let mut runs = 0;
         let refused = run_guarded(Precision::Fp16, PHOTOGRAPH, |_| {
             runs += 1;
-            Ok::<_, ()>((planes(&[0.0, 0.01], &[0.0, 0.0]), ()))
+            let (chroma, said) = ran(planes(&[0.0, 0.01], &[0.0, 0.0]));
+            Ok::<_, ()>((chroma, said, ()))
         });
         assert!(matches!(refused, Err(Refused::Numerics(Verdict::Collapsed, _))));
         assert_eq!(runs, 2);
@@ -247,7 +297,7 @@ mod tests {
         let mut runs = 0;
         let refused = run_guarded(Precision::Fp16, PHOTOGRAPH, |_| {
             runs += 1;
-            Err::<(ChromaPlanes, ()), _>("device lost")
+            Err::<(ChromaPlanes, Said, ()), _>("device lost")
         });
         assert!(matches!(refused, Err(Refused::Run("device lost"))));
         assert_eq!(runs, 1);

@@ -54,6 +54,18 @@ impl fmt::Display for Provider {
     }
 }
 
+impl FromStr for Provider {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "cuda" => Ok(Self::Cuda),
+            "cpu" => Ok(Self::Cpu),
+            _ => Err(format!("{text:?} is no provider: cuda or cpu")),
+        }
+    }
+}
+
 /// Where sessions may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderChoice {

@@ -4,6 +4,7 @@
 //! first run of every session is profiled; later runs cost nothing. (`Session_GetEpGraphAssignmentInfo` would tell the
 //! provider, not the number format, and `ort` does not wrap it.)
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -39,12 +40,16 @@ pub(super) struct Observed {
     pub(super) heavy: usize,
     /// Those of them that read FP16.
     pub(super) heavy_fp16: usize,
+    /// Multiplications of the heavy operators, by the shapes of their tensors.
+    pub(super) work: u64,
+    /// Those of operators that read FP16.
+    pub(super) work_fp16: u64,
 }
 
 impl Observed {
-    /// FP16 when more than half of the heavy operators read FP16: some islands of FP32 are part of an FP16 network.
+    /// FP16 when more than half of the multiplications were of FP16 numbers: some islands of FP32 are part of an FP16 network.
     pub(super) const fn precision(self) -> Precision {
-        if self.heavy_fp16 * 2 > self.heavy { Precision::Fp16 } else { Precision::Fp32 }
+        if self.work_fp16 > self.work / 2 { Precision::Fp16 } else { Precision::Fp32 }
     }
 }
 
@@ -85,9 +90,46 @@ struct Arguments {
     provider: String,
     #[serde(default)]
     op_name: String,
-    /// One map a tensor: its type to its shape.
     #[serde(default)]
-    input_type_shape: Vec<serde_json::Map<String, serde_json::Value>>,
+    input_type_shape: Vec<TypedShape>,
+    #[serde(default)]
+    output_type_shape: Vec<TypedShape>,
+}
+
+/// A tensor's type to its shape: a map of one entry.
+type TypedShape = BTreeMap<String, Vec<u64>>;
+
+impl Arguments {
+    fn is_heavy(&self) -> bool {
+        HEAVY.contains(&self.op_name.as_str())
+    }
+
+    fn reads_fp16(&self) -> bool {
+        self.input_type_shape.first().is_some_and(|tensor| tensor.contains_key("float16"))
+    }
+
+    /// Multiplications, as far as the shapes tell; at least 1, so that an operator of unknown form counts.
+    fn work(&self) -> u64 {
+        let of = |tensors: &[TypedShape], index: usize| -> Vec<u64> {
+            tensors.get(index).and_then(|tensor| tensor.values().next().cloned()).unwrap_or_default()
+        };
+        let numbers = |shape: &[u64]| shape.iter().copied().fold(1_u64, u64::saturating_mul);
+        let [first, second] = [0, 1].map(|index| of(&self.input_type_shape, index));
+        let output = of(&self.output_type_shape, 0);
+        let each = match self.op_name.as_str() {
+            // Every output is a sum over the taps of one filter: [filters, …]. Turned, every input goes to as many.
+            "Conv" | "FusedConv" | "NhwcConv" | "NhwcFusedConv" => numbers(&output).saturating_mul(numbers(second.get(1..).unwrap_or(&[]))),
+            "ConvTranspose" => numbers(&first).saturating_mul(numbers(second.get(1..).unwrap_or(&[]))),
+            // Every query with every key, and the weights with the values.
+            "MultiHeadAttention" | "Attention" => {
+                let places = if second.len() == 3 { second[1] } else { first.get(1).copied().unwrap_or(1) };
+                numbers(&output).saturating_mul(2).saturating_mul(places)
+            }
+            // Rows times columns.
+            _ => numbers(&output).saturating_mul(first.last().copied().unwrap_or(1)),
+        };
+        each.max(1)
+    }
 }
 
 /// Reads a profile.
@@ -105,9 +147,17 @@ pub(super) fn observe(json: &[u8]) -> Result<Observed, Unclear> {
         // The card is what was hoped for; the rest is what has to be explained.
         return Err(mixed(&kernels, Some(Provider::Cuda)));
     }
-    let heavy = || kernels.iter().filter(|kernel| HEAVY.contains(&kernel.op_name.as_str()));
-    let reads_fp16 = |kernel: &&&Arguments| kernel.input_type_shape.first().is_some_and(|tensor| tensor.contains_key("float16"));
-    Ok(Observed { provider: provider_seen, heavy: heavy().count(), heavy_fp16: heavy().filter(reads_fp16).count() })
+    let mut observed = Observed { provider: provider_seen, heavy: 0, heavy_fp16: 0, work: 0, work_fp16: 0 };
+    for kernel in kernels.iter().filter(|kernel| kernel.is_heavy()) {
+        let work = kernel.work();
+        observed.heavy += 1;
+        observed.work = observed.work.saturating_add(work);
+        if kernel.reads_fp16() {
+            observed.heavy_fp16 += 1;
+            observed.work_fp16 = observed.work_fp16.saturating_add(work);
+        }
+    }
+    Ok(observed)
 }
 
 fn provider(word: &str) -> Option<Provider> {
@@ -174,9 +224,14 @@ mod tests {
     use super::*;
 
     fn kernel(operator: &str, provider: &str, kind: &str) -> String {
+        shaped(operator, provider, kind, ["[1,3,8,8]", "[4,3,1,1]", "[1,4,8,8]"])
+    }
+
+    fn shaped(operator: &str, provider: &str, kind: &str, [first, second, output]: [&str; 3]) -> String {
         format!(
             r#"{{"cat":"Node","pid":1,"tid":1,"dur":3,"ts":9,"ph":"X","name":"n_kernel_time","args":{{"op_name":"{operator}",
-            "provider":"{provider}","input_type_shape":[{{"{kind}":[1,3,8,8]}},{{"float":[]}}],"node_index":"0"}}}}"#
+            "provider":"{provider}","input_type_shape":[{{"{kind}":{first}}},{{"{kind}":{second}}}],
+            "output_type_shape":[{{"{kind}":{output}}}],"node_index":"0"}}}}"#
         )
     }
 
@@ -190,15 +245,28 @@ mod tests {
 
     #[test]
     fn islands_of_fp32_leave_an_fp16_network_what_it_is() {
-        let found = observe(&profile(&[
-            kernel("Cast", CUDA, "float"),
-            kernel("Conv", CUDA, "float16"),
-            kernel("MatMul", CUDA, "float16"),
-            kernel("MatMul", CUDA, "float"),
-        ]))
-        .unwrap();
-        assert_eq!(found, Observed { provider: Provider::Cuda, heavy: 3, heavy_fp16: 2 });
+        // Two small products in FP32 beside one large convolution in FP16: the work counts, not the operators.
+        let small = || shaped("MatMul", CUDA, "float", ["[2,3]", "[3,5]", "[2,5]"]);
+        let found = observe(&profile(&[kernel("Cast", CUDA, "float"), kernel("Conv", CUDA, "float16"), small(), small()])).unwrap();
+        let (conv, product) = (4 * 64 * 3, 2 * 5 * 3);
+        let want = Observed { provider: Provider::Cuda, heavy: 3, heavy_fp16: 1, work: conv + 2 * product, work_fp16: conv };
+        assert_eq!(found, want);
         assert_eq!(found.precision(), Precision::Fp16);
+    }
+
+    #[test]
+    fn work_is_counted_from_shapes() {
+        let work = |operator: &str, shapes| {
+            let found = observe(&profile(&[shaped(operator, CUDA, "float16", shapes)])).unwrap();
+            assert_eq!((found.work, found.precision()), (found.work_fp16, Precision::Fp16), "{operator}");
+            found.work
+        };
+        assert_eq!(work("MatMul", ["[7,2,3]", "[3,5]", "[7,2,5]"]), 7 * 2 * 5 * 3);
+        assert_eq!(work("NhwcConv", ["[1,8,8,6]", "[4,3,3,6]", "[1,8,8,4]"]), 64 * 4 * 9 * 6);
+        assert_eq!(work("ConvTranspose", ["[1,6,8,8]", "[6,1,7,7]", "[1,6,8,8]"]), 64 * 6 * 49);
+        assert_eq!(work("MultiHeadAttention", ["[1,5,16]", "[1,9,16]", "[1,5,16]"]), 2 * 5 * 9 * 16);
+        assert_eq!(work("MultiHeadAttention", ["[1,5,8,3,2]", "[]", "[1,5,16]"]), 2 * 5 * 5 * 16);
+        assert_eq!(work("FusedMatMul", ["[]", "[]", "[]"]), 1, "an operator of unknown form counts");
     }
 
     #[test]

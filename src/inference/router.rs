@@ -6,7 +6,8 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::InferenceError;
 use super::pool::Pool;
-use super::session::{Input, Network, Place, Sizes};
+use super::options::Treatment;
+use super::session::{Input, Network, Place};
 use crate::imaging::Plane;
 use crate::routing::SceneScores;
 
@@ -30,7 +31,7 @@ impl Router {
     /// Loads the network, so that a model which cannot be used is found before a scan is.
     pub(super) fn open(place: &Place, id: String, model: Vec<u8>) -> Result<Self, InferenceError> {
         let mut pool = Pool::new(1);
-        let open = || Network::open(place, &id, &model, Sizes::Fixed(&[]));
+        let open = || Network::open(place, &id, &model, Treatment::Fixed(&[]));
         let found = pool.run(&(), open, |network| Ok(network.last_dimension(SCORES)))?;
         let count = match found {
             Some(count @ 3..=4) => count,
@@ -47,7 +48,7 @@ impl Router {
         let square = squeeze(grey);
         let side = SIDE as usize;
         let Self { id, model, pool, count } = self;
-        let open = || Network::open(place, id, model, Sizes::Fixed(&[]));
+        let open = || Network::open(place, id, model, Treatment::Fixed(&[]));
         let scores = pool.run(&(), open, |network| {
             let input = Input { name: "grey", shape: &[1, 1, side, side], data: &square };
             network.run(&[input], SCORES, *count)

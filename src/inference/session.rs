@@ -6,13 +6,13 @@ use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 use half::vec::HalfFloatVecExt as _;
 use ort::environment::Environment;
-use ort::ep::{self, ArenaExtendStrategy};
 use ort::session::builder::SessionBuilder;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType, TensorRef, ValueType};
 
 use super::error::one_line;
-use super::profile::{Observed, ProfileDirectory, observe};
+use super::options::{MemoryUse, Treatment, builder};
+use super::profile::{Observed, ProfileDirectory, Unclear, observe};
 use super::{Array, InferenceError, Provider};
 
 /// What every session of an engine has in common.
@@ -24,17 +24,10 @@ pub(super) struct Place {
     pub(super) threads: usize,
     /// Bound on a session's own memory on the card, MiB; 0: none.
     pub(super) memory_mib: u64,
+    /// How our own networks use the card's memory.
+    pub(super) memory: MemoryUse,
     /// Whether products of FP32 may be rounded to TF32 on the card. Switching it off takes tensor cores from FP16 too.
     pub(super) tf32: bool,
-}
-
-/// Sizes that change between runs, by the names the network gives them.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Sizes<'a> {
-    /// The network has none, or they are fixed here.
-    Fixed(&'a [(&'a str, u32)]),
-    /// They change from run to run.
-    Free,
 }
 
 /// A named input: shape and values, row-major. A network that wants FP16 gets them rounded.
@@ -58,23 +51,23 @@ pub(super) struct Network {
 
 impl Network {
     /// Makes a session of an ONNX model.
-    pub(super) fn open(place: &Place, name: &str, model: &[u8], sizes: Sizes<'_>) -> Result<Self, InferenceError> {
-        Self::open_with(place, name, sizes, |mut builder| builder.commit_from_memory(model))
+    pub(super) fn open(place: &Place, name: &str, model: &[u8], treatment: Treatment<'_>) -> Result<Self, InferenceError> {
+        Self::open_with(place, name, treatment, |mut builder| builder.commit_from_memory(model))
     }
 
     /// As [`Network::open`], of a model in a file: the runtime reads it piece by piece, and there is one copy fewer of it.
-    pub(super) fn open_file(place: &Place, name: &str, model: &Path, sizes: Sizes<'_>) -> Result<Self, InferenceError> {
-        Self::open_with(place, name, sizes, |mut builder| builder.commit_from_file(model))
+    pub(super) fn open_file(place: &Place, name: &str, model: &Path, treatment: Treatment<'_>) -> Result<Self, InferenceError> {
+        Self::open_with(place, name, treatment, |mut builder| builder.commit_from_file(model))
     }
 
     fn open_with(
         place: &Place,
         name: &str,
-        sizes: Sizes<'_>,
+        treatment: Treatment<'_>,
         commit: impl FnOnce(SessionBuilder) -> Result<Session, ort::Error>,
     ) -> Result<Self, InferenceError> {
         let profile = ProfileDirectory::create().map_err(|error| unclear(name, error))?;
-        let session = builder(place, name, sizes, &profile).and_then(commit);
+        let session = builder(place, name, treatment, &profile).and_then(commit);
         let session = session.map_err(|error| InferenceError::from_load(name, &error))?;
         Ok(Self { session, name: name.to_owned(), provider: place.provider, profile: Some(profile), observed: None })
     }
@@ -110,7 +103,7 @@ impl Network {
     pub(super) fn run_for(&mut self, inputs: &[Input<'_>], names: &[&str]) -> Result<Vec<Array>, InferenceError> {
         let found = self.run_session(inputs, names)?;
         if let Some(profile) = self.profile.take() {
-            self.observed = Some(self.read_back(&profile)?);
+            self.observed = Some(read_back(&mut self.session, &profile, &self.name, self.provider)?);
         }
         Ok(found)
     }
@@ -156,20 +149,6 @@ impl Network {
         declared.is_some_and(|input| matches!(input.dtype(), ValueType::Tensor { ty: TensorElementType::Float16, .. }))
     }
 
-    fn read_back(&mut self, profile: &ProfileDirectory) -> Result<Observed, InferenceError> {
-        let file = self.session.end_profiling().map_err(|error| unclear(&self.name, error))?;
-        let json = profile.read(&file).map_err(|error| unclear(&self.name, error))?;
-        let misplaced = |found: String| InferenceError::Misplaced { network: self.name.clone(), wanted: self.provider, found };
-        let observed = match observe(&json) {
-            Err(mixed @ super::profile::Unclear::Mixed { .. }) => return Err(misplaced(mixed.to_string())),
-            other => other.map_err(|error| unclear(&self.name, error))?,
-        };
-        if observed.provider != self.provider {
-            return Err(misplaced(format!("it ran on {}", observed.provider)));
-        }
-        Ok(observed)
-    }
-
     fn contract(&self, found: String, expected: String) -> InferenceError {
         InferenceError::Contract { network: self.name.clone(), found, expected }
     }
@@ -198,43 +177,23 @@ fn floats(output: &DynValue) -> Result<(Vec<usize>, Vec<f32>), ort::Error> {
     Ok((shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect(), data))
 }
 
-fn unclear(network: &str, error: impl std::fmt::Display) -> InferenceError {
-    InferenceError::Profile { network: network.to_owned(), detail: one_line(&error.to_string()) }
-}
-
-fn builder(place: &Place, name: &str, sizes: Sizes<'_>, profile: &ProfileDirectory) -> Result<SessionBuilder, ort::Error> {
-    let builder = Session::builder(&place.environment)?.with_log_id(name)?.with_profiling(profile.prefix())?;
-    // Threads that spin while they wait would take the cores that decode and encode.
-    let mut builder = builder.with_intra_op_spinning(false)?;
-    builder = match sizes {
-        Sizes::Free => builder.with_memory_pattern(false)?,
-        Sizes::Fixed(fixed) => {
-            for (name, size) in fixed {
-                builder = builder.with_dimension_override(name, i64::from(*size))?;
-            }
-            builder
-        }
+/// Ends the profile of a session's first run and reads in it where that took place, which must be where it was meant to.
+pub(super) fn read_back(
+    session: &mut Session,
+    profile: &ProfileDirectory,
+    name: &str,
+    wanted: Provider,
+) -> Result<Observed, InferenceError> {
+    let file = session.end_profiling().map_err(|error| unclear(name, error))?;
+    let json = profile.read(&file).map_err(|error| unclear(name, error))?;
+    let misplaced = |found: String| InferenceError::Misplaced { network: name.to_owned(), wanted, found };
+    let observed = match observe(&json) {
+        Err(mixed @ Unclear::Mixed { .. }) => return Err(misplaced(mixed.to_string())),
+        other => other.map_err(|error| unclear(name, error))?,
     };
-    match place.provider {
-        Provider::Cpu => Ok(builder.with_intra_threads(place.threads.max(1))?),
-        // Without the second call a node that CUDA cannot run would go to the processor without a word.
-        Provider::Cuda => {
-            Ok(builder.with_intra_threads(1)?.with_execution_providers([cuda(place)])?.with_disable_cpu_fallback()?)
-        }
-    }
+    if observed.provider == wanted { Ok(observed) } else { Err(misplaced(format!("it ran on {}", observed.provider))) }
 }
 
-/// The CUDA provider.
-fn cuda(place: &Place) -> ep::ExecutionProviderDispatch {
-    let mut cuda = ep::CUDA::default()
-        .with_device_id(0)
-        .with_arena_extend_strategy(ArenaExtendStrategy::SameAsRequested)
-        .with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Heuristic)
-        // Sums of an FP16 SkipLayerNormalization are kept in FP32.
-        .with_skip_layer_norm_strict_mode(true)
-        .with_tf32(place.tf32);
-    if place.memory_mib > 0 {
-        cuda = cuda.with_memory_limit(usize::try_from(place.memory_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX));
-    }
-    cuda.build().error_on_failure()
+pub(super) fn unclear(network: &str, error: impl std::fmt::Display) -> InferenceError {
+    InferenceError::Profile { network: network.to_owned(), detail: one_line(&error.to_string()) }
 }

@@ -1,7 +1,8 @@
 //! A network of one convolution, to find out whether a provider works at all before a scan depends on it.
 
 use super::profile::Observed;
-use super::session::{Input, Network, Place, Sizes};
+use super::options::Treatment;
+use super::session::{Input, Network, Place};
 use super::{InferenceError, Provider};
 
 /// Side of the trial's picture and number of its channels.
@@ -12,7 +13,7 @@ const CHANNELS: u32 = 8;
 /// cuDNN and its companions, which are loaded only when they are called.
 fn run(place: &Place) -> Result<Observed, InferenceError> {
     let name = "trial";
-    let mut network = Network::open(place, name, &model(), Sizes::Fixed(&[]))?;
+    let mut network = Network::open(place, name, &model(), Treatment::Fixed(&[]))?;
     let (side, channels) = (SIDE as usize, CHANNELS as usize);
     let picture = vec![1.0; channels * side * side];
     let weights = vec![0.5; channels * channels * 9];
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_model_are_refused_with_the_runtime_s_words() {
-        let error = Network::open(&processor(), "broken", b"not a model", Sizes::Fixed(&[])).unwrap_err();
+        let error = Network::open(&processor(), "broken", b"not a model", Treatment::Fixed(&[])).unwrap_err();
         assert!(
             matches!(&error, InferenceError::Load { network, detail } if network == "broken" && !detail.is_empty()),
             "{error}"
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn a_result_of_another_size_than_promised_is_refused() {
         let place = processor();
-        let mut network = Network::open(&place, "trial", &model(), Sizes::Fixed(&[])).unwrap();
+        let mut network = Network::open(&place, "trial", &model(), Treatment::Fixed(&[])).unwrap();
         let (picture, weights) = ([1.0; 8 * 64], [0.5; 8 * 8 * 9]);
         let inputs = [
             Input { name: "x", shape: &[1, 8, 8, 8], data: &picture },

@@ -8,7 +8,7 @@ use super::record::{Made, ScanFile, assemble};
 use super::{ApplyTo, MemoryBudget, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, prepare};
 use crate::codec::{self, ScanHeader};
 use crate::imaging;
-use crate::inference::{ColorizeRequest, Engine};
+use crate::inference::{self, ColorizeRequest, Engine};
 use crate::ingest::{self, RootIdentity};
 use crate::provenance::{JobRecord, Record};
 use crate::publish::{self, Existing, Publication};
@@ -80,13 +80,15 @@ pub fn make(
     let model = &profile.scene(prepared.route.scene).model;
     let request = ColorizeRequest { model: model.id.clone(), input: prepared.input.clone(), precision: profile.precision };
     let coloured = watch.time("network", || shop.engine.colorize(request)).map_err(StageError::inference("network"))?;
+    let chroma_p99 = inference::chroma_p99(&coloured.chroma);
     let chroma = imaging::crop_chroma(coloured.chroma, &prepared.extent);
     let finished = finish::finish(profile, &prepared, &chroma, watch)?;
     let facts = assemble::Facts {
         scan,
         profile,
         prepared: &prepared,
-        numerics: &coloured.numerics,
+        said: &coloured.said,
+        chroma_p99,
         precision: &coloured.precision,
         device: shop.engine.device(),
         relative,

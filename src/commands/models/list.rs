@@ -1,11 +1,14 @@
 //! `models list`: the catalogue for people and machines.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{Failure, plain, print, print_json};
 use crate::cli::Form;
 use crate::config::Settings;
-use crate::inference::{Catalogue, Entry, FileState};
+use crate::inference::ddcolor::FP32_ISLANDS;
+use crate::inference::{Catalogue, Entry, FileState, ModelKind};
 
 pub(super) fn list(settings: &Settings, form: Form) -> Result<(), Failure> {
     let catalogue = Catalogue::open(&settings.models)?;
@@ -22,7 +25,13 @@ fn to_json(entry: &Entry, state: &FileState) -> Value {
         "bytes": entry.bytes, "parameters": entry.parameters, "sha256": entry.sha256, "licence": entry.licence,
         "source": entry.source, "measured": entry.measured, "note": entry.note, "imported_sha256": entry.imported_sha256,
         "size": entry.size, "state": state.to_string(), "matches": *state == FileState::Ok,
+        "fp32_islands": is_ours(entry).then(|| FP32_ISLANDS.iter().copied().collect::<BTreeMap<_, _>>()),
     })
+}
+
+/// Whether its graph is made here: what it keeps in FP32 is known then.
+fn is_ours(entry: &Entry) -> bool {
+    entry.kind == ModelKind::Colour && !entry.is_onnx()
 }
 
 /// The id, and a line for every fact that is there.
@@ -46,6 +55,8 @@ fn to_text(entry: &Entry, state: &FileState) -> String {
         ("measured", entry.measured.clone()),
         ("note", entry.note.clone()),
     ];
-    let lines = facts.into_iter().filter_map(|(name, fact)| Some(format!("  {name:<12} {}\n", plain(fact?))));
+    let islands = is_ours(entry).then_some(FP32_ISLANDS).into_iter().flatten();
+    let islands = islands.map(|(island, reason)| ("in fp32", Some(format!("{island}: {reason}"))));
+    let lines = facts.into_iter().chain(islands).filter_map(|(name, fact)| Some(format!("  {name:<12} {}\n", plain(fact?))));
     format!("{}  {}\n{}", entry.id, entry.kind, lines.collect::<String>())
 }

@@ -6,30 +6,9 @@ use super::graph::{Graph, Value};
 use super::onnx::AttributeProto;
 use super::precision::Element;
 
-/// Five numbers of one picture, in the order in which the graph gives them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::inference) struct Said {
-    /// Values of a* and b* that are finite.
-    pub(in crate::inference) finite: f32,
-    /// Smallest value of either, Lab units. Without meaning unless all are finite, as is the rest.
-    pub(in crate::inference) ab_min: f32,
-    /// Largest value of either.
-    pub(in crate::inference) ab_max: f32,
-    /// Mean chroma √(a*² + b*²).
-    pub(in crate::inference) chroma_mean: f32,
-    /// Mean square of chroma, which with the mean gives its spread.
-    pub(in crate::inference) chroma_square: f32,
-}
-
-impl Said {
-    /// How many numbers there are.
-    pub(in crate::inference) const COUNT: usize = 5;
-
-    pub(in crate::inference) const fn from_row(row: [f32; Self::COUNT]) -> Self {
-        let [finite, ab_min, ab_max, chroma_mean, chroma_square] = row;
-        Self { finite, ab_min, ab_max, chroma_mean, chroma_square }
-    }
-}
+/// Numbers of one picture: values of a* and b* that are finite; the smallest and the largest of them; mean chroma √(a*² + b*²),
+/// and its mean square. All but the first mean nothing unless every value is finite.
+pub const SAID: usize = 5;
 
 /// Shows `said` [pictures, 5] of `ab` [pictures, 2, H, W] in FP32.
 pub(super) fn emit(graph: &mut Graph<'_>, ab: &Value) {

@@ -39,10 +39,10 @@ use std::fmt;
 pub use architecture::Architecture;
 pub(super) use error::printable;
 pub use error::{CheckpointError, Problem, Problems};
+pub use guard::SAID;
 pub use precision::FP32_ISLANDS;
 
 pub(super) use checkpoint::decode;
-pub(super) use guard::Said;
 pub(super) use fold::without_spectral_norm;
 pub(super) use survey::{Inventory, Origin, Stated, Survey};
 
@@ -94,7 +94,7 @@ pub enum PictureInput {
 pub enum Outputs {
     /// `ab`: f32 [pictures, 2, H, W], CIE a* and b* in Lab units, not bounded.
     Ab,
-    /// `ab`, and `said`: f32 [pictures, 5], what the network says of it (the `guard` file has the five).
+    /// `ab`, and `said`: f32 [pictures, [`SAID`]], what the network says of it.
     Guarded,
     /// Every tensor of [`TRACED`], f32, with the values of the official network: to find where a difference begins.
     Traced,

@@ -106,10 +106,6 @@ impl AttributeProto {
         Self { name: name.to_owned(), i: value, r#type: 2, ..Self::default() }
     }
 
-    pub(super) fn string(name: &str, value: &str) -> Self {
-        Self { name: name.to_owned(), s: value.as_bytes().to_vec(), r#type: 3, ..Self::default() }
-    }
-
     pub(super) fn ints(name: &str, values: &[usize]) -> Self {
         Self { name: name.to_owned(), ints: values.iter().map(|&n| n as i64).collect(), r#type: 7, ..Self::default() }
     }

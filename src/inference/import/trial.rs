@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::super::ddcolor::Weights;
 use super::super::foreign;
-use super::super::session::{Input, Network, Place, Sizes};
+use super::super::options::{MemoryUse, Treatment, Tuning};
+use super::super::session::{Input, Network, Place};
 use super::super::{CatalogueError, EngineSettings, Entry, InferenceError, Precision, device, numerics, runtime};
 use super::ImportError;
 use super::part::Part;
@@ -48,14 +49,14 @@ impl Trial {
     }
 
     fn colour(&self, entry: &Entry, graph: &Path) -> Result<(), InferenceError> {
-        let mut network = Network::open_file(&self.place, &entry.id, graph, Sizes::Fixed(&[]))?;
+        let mut network = Network::open_file(&self.place, &entry.id, graph, Treatment::AsWritten(Tuning { pictures: 1, memory: MemoryUse::Small }))?;
         let picture = gradient();
         let (width, height) = (SIZE.width as usize, SIZE.height as usize);
         let rgb = picture.data().repeat(3);
         let input = Input { name: "rgb", shape: &[1, 3, height, width], data: &rgb };
         let ab = network.run(&[input], "ab", 2 * width * height)?;
         let (a, b) = ab.split_at(width * height);
-        let found = numerics::look(a, b);
+        let found = numerics::Said::of(a, b);
         numerics::believed(&entry.id, &found, numerics::deviation(&picture))
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::{ApplyTo, Finished, Prepared, Profile};
 use super::ScanFile;
-use crate::inference::{DeviceReport, Numerics, PrecisionFacts};
+use crate::inference::{DeviceReport, PrecisionFacts, Said};
 use crate::job::{UnixMillis, WeightsRef};
 use crate::provenance::{
     DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, ModelRecord, NumericsRecord, PathRecord,
@@ -17,7 +17,8 @@ pub(in crate::pipeline) struct Facts<'a> {
     pub(in crate::pipeline) scan: &'a ScanFile<'a>,
     pub(in crate::pipeline) profile: &'a Profile,
     pub(in crate::pipeline) prepared: &'a Prepared,
-    pub(in crate::pipeline) numerics: &'a Numerics,
+    pub(in crate::pipeline) said: &'a Said,
+    pub(in crate::pipeline) chroma_p99: f32,
     pub(in crate::pipeline) precision: &'a PrecisionFacts,
     pub(in crate::pipeline) device: &'a DeviceReport,
     pub(in crate::pipeline) relative: &'a Path,
@@ -40,7 +41,7 @@ pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timing
         model: model(facts),
         precision: precision(facts.precision),
         device: device(facts),
-        numerics: numerics(facts.numerics, finished.out_of_gamut_share),
+        numerics: numerics(facts, finished.out_of_gamut_share),
         recipe: recipe(facts.profile),
         software: SoftwareRecord::this(),
         timings_ms,
@@ -173,13 +174,14 @@ fn device(facts: &Facts<'_>) -> DeviceRecord {
     }
 }
 
-fn numerics(found: &Numerics, out_of_gamut_share: f64) -> NumericsRecord {
+fn numerics(facts: &Facts<'_>, out_of_gamut_share: f64) -> NumericsRecord {
+    let found = facts.said;
     NumericsRecord {
         non_finite: found.non_finite,
         ab_min: found.ab_min,
         ab_max: found.ab_max,
         chroma_mean: found.chroma_mean,
-        chroma_p99: found.chroma_p99,
+        chroma_p99: facts.chroma_p99,
         out_of_gamut_share,
     }
 }

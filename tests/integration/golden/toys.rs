@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use autochrome::imaging::Size;
-use autochrome::inference::Precision;
-use autochrome::inference::ddcolor::{Architecture, Outputs, TRACED, Weights};
+use autochrome::inference::{Precision, Provider};
+use autochrome::inference::ddcolor::{Architecture, GraphSpec, Outputs, TRACED, Weights};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::recipe::{Shapes, random, unit};
@@ -49,7 +49,7 @@ fn toys() -> [Toy; 8] {
 
 /// The product's graph.
 fn graph(weights: &Weights, size: Size, outputs: Outputs) -> Vec<u8> {
-    weights.graph_with(size, Precision::Fp32, outputs)
+    weights.graph_of(GraphSpec { outputs, ..GraphSpec::new(size, Precision::Fp32, Provider::Cpu) })
 }
 
 #[test]

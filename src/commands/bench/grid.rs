@@ -1,0 +1,185 @@
+//! `bench --networks`: every colour network at several sizes and numbers of pictures, in both precisions, side by side.
+
+use serde_json::{Value, json};
+
+use super::super::plain;
+use super::rounded;
+use crate::cli::{Cell, NetworkGrid};
+use crate::commands::sample;
+use crate::config::Settings;
+use crate::failure::{Exit, Failure};
+use crate::imaging::{self, Plane, Size, lab, metrics};
+use crate::inference::{
+    Catalogue, DeviceReport, Difference, Gauge, GaugeRequest, Gauged, MemoryUse, ModelKind, Precision, Provider,
+};
+
+/// The sizes of the product, and a batch of the smallest.
+const USUAL: [Cell; 3] = [
+    Cell { size: Size::new(512, 512), pictures: 1 },
+    Cell { size: Size::new(512, 512), pictures: 8 },
+    Cell { size: Size::new(1280, 960), pictures: 1 },
+];
+
+/// One line of the table.
+struct Row {
+    model: String,
+    cell: Cell,
+    asked: Precision,
+    memory: MemoryUse,
+    gauged: Gauged,
+    /// Against FP32 of the same pictures.
+    apart: Option<Apart>,
+}
+
+/// How far FP16 is from FP32.
+struct Apart {
+    ab: Difference,
+    /// CIEDE2000 at the network's size: mean, and 99.9th percentile.
+    delta_e: (f64, f64),
+}
+
+/// The table.
+pub(in crate::commands) struct Grid {
+    device: DeviceReport,
+    runs: u32,
+    rows: Vec<Row>,
+}
+
+pub(in crate::commands) fn measure(settings: &Settings, request: &NetworkGrid, runs: u32) -> Result<Grid, Failure> {
+    let catalogue = Catalogue::open(&settings.models)?;
+    let models = if request.model.is_empty() {
+        catalogue.entries().iter().filter(|entry| entry.kind == ModelKind::Colour).map(|entry| entry.id.clone()).collect()
+    } else {
+        request.model.clone()
+    };
+    let cells = if request.size.is_empty() { USUAL.to_vec() } else { request.size.clone() };
+    let gauge = Gauge::open(&settings.engine, &catalogue)?;
+    let mut rows = Vec::new();
+    for model in &models {
+        for &cell in &cells {
+            tracing::info!("Measuring {} at {}", plain(model), cell.size);
+            rows.extend(one(&gauge, model, cell, runs)?);
+        }
+    }
+    Ok(Grid { device: gauge.device().clone(), runs, rows })
+}
+
+fn one(gauge: &Gauge, model: &str, cell: Cell, runs: u32) -> Result<Vec<Row>, Failure> {
+    let pictures: Vec<Plane> = (0..cell.pictures).map(|index| picture(cell.size, 512 + index as u64)).collect();
+    let take = |precision, memory| {
+        let request = GaugeRequest { model, pictures: &pictures, precision, memory, runs };
+        gauge.measure(&request).map_err(Failure::from)
+    };
+    let row = |asked, memory, gauged, apart| Row { model: model.to_owned(), cell, asked, memory, gauged, apart };
+    let full = take(Precision::Fp32, MemoryUse::Fast)?;
+    let mut rows = Vec::new();
+    // The processor computes FP16 in FP32: there is nothing to compare.
+    if gauge.device().provider == Provider::Cuda {
+        for memory in [MemoryUse::Fast, MemoryUse::Small] {
+            let half = take(Precision::Fp16, memory)?;
+            let apart = Some(Apart { ab: half.apart(&full), delta_e: delta_e(&pictures, &half, &full) });
+            rows.push(row(Precision::Fp16, memory, half, apart));
+        }
+    }
+    rows.push(row(Precision::Fp32, MemoryUse::Fast, full, None));
+    Ok(rows)
+}
+
+/// A grey copy as the line makes it.
+fn picture(size: Size, seed: u64) -> Plane {
+    imaging::grey_copy(&sample::photograph(size, 8, seed), size)
+}
+
+/// CIEDE2000 between the colours of two measurements over the same lightness: mean, and 99.9th percentile.
+fn delta_e(pictures: &[Plane], one: &Gauged, other: &Gauged) -> (f64, f64) {
+    let mut differences = Vec::new();
+    for (grey, (left, right)) in pictures.iter().zip(one.chroma.iter().zip(&other.chroma)) {
+        for (pixel, &value) in grey.data().iter().enumerate() {
+            let lightness = lab::lightness_of_luminance(lab::srgb_to_linear(f64::from(value))) as f32;
+            let [left, right] = [left, right].map(|planes| [lightness, planes.a.data()[pixel], planes.b.data()[pixel]]);
+            differences.push(metrics::delta_e_2000(left, right));
+        }
+    }
+    let mean = differences.iter().map(|&value| f64::from(value)).sum::<f64>() / differences.len().max(1) as f64;
+    let rank = (differences.len() * 999).div_ceil(1000).saturating_sub(1);
+    let (_, &mut p999, _) = differences.select_nth_unstable_by(rank, f32::total_cmp);
+    (mean, f64::from(p999))
+}
+
+impl Grid {
+    pub(in crate::commands) fn to_json(&self) -> Value {
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "runs": self.runs,
+            "device": self.device,
+            "networks": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
+        })
+    }
+
+    pub(in crate::commands) fn to_text(&self) -> String {
+        let DeviceReport { provider, name, runtime_version, .. } = &self.device;
+        let word = |word: &Option<String>| plain(word.as_deref().unwrap_or("unknown"));
+        let mut text =
+            format!("device: {provider} ({}), ONNX Runtime {}; medians, runs: {}\n", word(name), word(runtime_version), self.runs);
+        text.push_str("milliseconds a picture: on the device alone, and from memory to memory; card: MiB of this process\n\n");
+        text.push_str("model                size        pictures  precision     device    memory     first   card  a*b* max    mean  dE2000 mean  p99.9\n");
+        self.rows.iter().for_each(|row| text.push_str(&row.to_text()));
+        text
+    }
+}
+
+impl Row {
+    fn each(&self, millis: f64) -> f64 {
+        millis / self.cell.pictures as f64
+    }
+
+    fn memory(&self) -> &'static str {
+        match self.memory {
+            MemoryUse::Fast => "fast",
+            MemoryUse::Small => "small",
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let Gauged { first_ms, resident_ms, host_ms, card_mib, precision, .. } = &self.gauged;
+        let per_picture = |millis: f64| rounded(self.each(millis));
+        json!({
+            "model": self.model, "width": self.cell.size.width, "height": self.cell.size.height, "pictures": self.cell.pictures,
+            "memory": self.memory(),
+            "precision": { "requested": self.asked.to_string(), "observed": precision.observed.to_string(), "reason": precision.reason },
+            "provider": precision.provider.to_string(),
+            "device_ms": resident_ms.map(per_picture), "host_ms": per_picture(*host_ms), "first_ms": rounded(*first_ms),
+            "pictures_per_second": rounded(1e3 / self.each(*host_ms)),
+            "card_mib": card_mib,
+            "against_fp32": self.apart.as_ref().map(|Apart { ab, delta_e: (mean, p999) }| json!({
+                "max_abs": ab.max, "mean_abs": ab.mean, "delta_e_mean": mean, "delta_e_p999": p999,
+            })),
+        })
+    }
+
+    fn to_text(&self) -> String {
+        let Gauged { first_ms, resident_ms, host_ms, card_mib, precision, .. } = &self.gauged;
+        let size = self.cell.size.to_string();
+        let kind = format!("{} {}", precision.observed, self.memory());
+        let device = resident_ms.map_or_else(|| "-".to_owned(), |millis| format!("{:.2}", self.each(millis)));
+        let host = format!("{:.2}", self.each(*host_ms));
+        let card = card_mib.map_or_else(|| "-".to_owned(), |mib| mib.to_string());
+        let model = plain(&self.model);
+        let mut line = format!(
+            "{model:<20} {size:<10} {:>9}  {kind:<12} {device:>7} {host:>9} {first_ms:>9.0} {card:>6}",
+            self.cell.pictures
+        );
+        if let Some(Apart { ab, delta_e: (mean, p999) }) = &self.apart {
+            line.push_str(&format!("  {:>8.4} {:>7.5}  {mean:>11.4} {p999:>6.3}", ab.max, ab.mean));
+        }
+        line.push('\n');
+        line
+    }
+}
+
+/// Measures and prints.
+pub(in crate::commands) async fn run(settings: &Settings, request: NetworkGrid, runs: u32) -> Result<Grid, Failure> {
+    let owned = settings.clone();
+    let measured = tokio::task::spawn_blocking(move || measure(&owned, &request, runs)).await;
+    measured.map_err(|error| Failure::text(Exit::Failed, error, None))?
+}
