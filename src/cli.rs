@@ -129,6 +129,17 @@ pub enum Command {
     },
 }
 
+/// A kind of session of `bench --networks`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SessionKind {
+    /// FP16, one CUDA graph a run
+    Fp16,
+    /// FP16 in little memory
+    Fp16Small,
+    /// FP32
+    Fp32,
+}
+
 /// The table of colour networks.
 #[derive(Debug, Clone, Args)]
 pub struct NetworkGrid {
@@ -141,6 +152,9 @@ pub struct NetworkGrid {
     /// These sizes and numbers of pictures instead of the usual ones
     #[arg(long, value_name = "WxHxN", requires = "networks", num_args = 1..)]
     pub size: Vec<Cell>,
+    /// One kind of session alone: the memory that a process keeps from one to the next does not count then
+    #[arg(long, value_name = "KIND", requires = "networks")]
+    pub only: Option<SessionKind>,
 }
 
 /// Which jobs.

@@ -3,7 +3,9 @@
 //!
 //! How much memory each takes is said here; what is kept is the `colorizer`'s to decide.
 
-use super::ddcolor::{GraphSpec, Outputs, PictureInput, SAID, Weights};
+use std::thread;
+
+use super::ddcolor::{GraphSpec, Outputs, PictureInput, SAID, STRIPS, Weights};
 use super::foreign::{self, Examined, ForeignError};
 use super::profile::Observed;
 use super::numerics::Said;
@@ -208,44 +210,60 @@ impl Session {
     pub(super) fn run(&mut self, id: &str, pictures: &[&Plane]) -> Result<Vec<Ran>, InferenceError> {
         let size = pictures[0].size();
         let (width, height) = (size.width as usize, size.height as usize);
-        let pixels = width * height;
-        let (ab, said, observed) = match &mut self.form {
+        let count = pictures.len();
+        match &mut self.form {
             Form::Ours(network) => {
                 let grey = pictures.iter().flat_map(|picture| picture.data().iter().copied()).collect::<Vec<f32>>();
-                let input = Input { name: INPUT, shape: &[pictures.len(), 1, height, width], data: &grey };
+                let input = Input { name: INPUT, shape: &[count, 1, height, width], data: &grey };
                 let found = network.run_for(&[input], &["ab", "said"])?;
                 let [ab, said] = <[Array; 2]>::try_from(found).expect("two outputs were asked for");
-                (ab.values, Some(said.values), network.observed())
+                let observed = network.observed().ok_or_else(|| InferenceError::unprofiled(id))?;
+                Ok(results(size, &ab.values, observed, |index, _| Said::from_strips(&said.values, index, count, planes(size))))
             }
             Form::Resident(resident) => {
-                let outputs = resident.run(|input| {
-                    for (place, picture) in input.chunks_exact_mut(pixels).zip(pictures) {
+                resident.run(|input| {
+                    for (place, picture) in input.chunks_exact_mut(width * height).zip(pictures) {
                         place.copy_from_slice(picture.data());
                     }
                 })?;
-                let (ab, said) = (outputs[0].to_vec(), outputs[1].to_vec());
-                (ab, Some(said), resident.observed())
+                let observed = resident.observed().ok_or_else(|| InferenceError::unprofiled(id))?;
+                let (ab, said) = (resident.output(0), resident.output(1));
+                Ok(results(size, ab, observed, |index, _| Said::from_strips(said, index, count, planes(size))))
             }
             Form::Foreign(network, examined) => {
                 let rgb = pictures[0].data().repeat(3);
-                (examined.run(network, &rgb, size)?, None, network.observed())
+                let ab = examined.run(network, &rgb, size)?;
+                let observed = network.observed().ok_or_else(|| InferenceError::unprofiled(id))?;
+                Ok(results(size, &ab, observed, |_, [a, b]| Said::of(a, b)))
             }
-        };
-        let observed = observed.ok_or_else(|| InferenceError::unprofiled(id))?;
-        let expected = 2 * pixels * pictures.len();
-        if ab.len() != expected {
-            let (found, expected) = (format!("{} values", ab.len()), format!("{expected} values"));
-            return Err(InferenceError::Contract { network: id.to_owned(), found, expected });
         }
-        let rows = said.as_deref().map(|said| said.as_chunks::<SAID>().0);
-        let one = |(index, planes): (usize, &[f32])| {
-            let (a, b) = planes.split_at(pixels);
-            let said = rows.map_or_else(|| Said::of(a, b), |rows| Said::from_row(rows[index], 2 * pixels));
-            let plane = |data: &[f32]| Plane::new(size, data.to_vec()).expect("half of 2 × width × height values");
-            Ran { chroma: ChromaPlanes { a: plane(a), b: plane(b) }, said, observed }
-        };
-        Ok(ab.chunks_exact(2 * pixels).enumerate().map(one).collect())
     }
+}
+
+/// Pixels from which a second thread copies one of the two planes: memory that is new to the process is the time it takes.
+const LARGE: u64 = 1 << 19;
+
+/// Values of a* and b* of one picture.
+fn planes(size: Size) -> usize {
+    2 * size.width as usize * size.height as usize
+}
+
+/// The results of the pictures whose planes lie one after the other.
+fn results(size: Size, ab: &[f32], observed: Observed, said: impl Fn(usize, [&[f32]; 2]) -> Said) -> Vec<Ran> {
+    let one = |(index, both): (usize, &[f32])| {
+        let (a, b) = both.split_at(both.len() / 2);
+        let plane = |data: &[f32]| Plane::new(size, data.to_vec()).expect("half of the values of two planes");
+        let chroma = if size.pixels() < LARGE {
+            ChromaPlanes { a: plane(a), b: plane(b) }
+        } else {
+            thread::scope(|scope| {
+                let other = scope.spawn(|| plane(b));
+                ChromaPlanes { a: plane(a), b: other.join().expect("copying does not panic") }
+            })
+        };
+        Ran { chroma, said: said(index, [a, b]), observed }
+    };
+    ab.chunks_exact(planes(size)).enumerate().map(one).collect()
 }
 
 /// Name of our own graph's input here: pictures are grey.
@@ -264,6 +282,6 @@ fn ours(place: &Place, id: &str, Batch { pictures, size }: Batch, graph: &[u8]) 
     }
     let (width, height) = (size.width as usize, size.height as usize);
     let input = Port { name: INPUT, shape: &[pictures, 1, height, width] };
-    let outputs = [Port { name: "ab", shape: &[pictures, 2, height, width] }, Port { name: "said", shape: &[pictures, SAID] }];
+    let outputs = [Port { name: "ab", shape: &[pictures, 2, height, width] }, Port { name: "said", shape: &[SAID, pictures, STRIPS] }];
     Ok(Form::Resident(Resident::open(place, id, graph, tuning, input, &outputs)?))
 }

@@ -1,6 +1,7 @@
 //! Judges what a colour network put out, and decides about a second run. Pure: no session, no device.
 
-use super::{Fallback, InferenceError, Precision, ddcolor};
+use super::ddcolor::STRIPS;
+use super::{Fallback, InferenceError, Precision};
 use crate::imaging::{ChromaPlanes, Plane};
 
 /// Chroma (Lab units) that some pixels must reach (see [`upper_chroma`]), else the result is as good as grey: 0.5 is below any
@@ -31,14 +32,24 @@ pub struct Said {
 }
 
 impl Said {
-    /// From what our own network says of one picture of `values` numbers.
-    pub(super) fn from_row([finite, ab_min, ab_max, mean, square]: [f32; ddcolor::SAID], values: usize) -> Self {
-        // Counts up to 2²⁴ are exact in FP32, and no extent has more; a count that is no number is none.
-        let non_finite = (values as u64).saturating_sub(finite as u64);
+    /// From what our own network says of its strips: of the picture number `index` of `pictures`, which has `values` numbers.
+    pub(super) fn from_strips(said: &[f32], index: usize, pictures: usize, values: usize) -> Self {
+        let [finite, low, high, mean, square] =
+            std::array::from_fn(|kind: usize| &said[(kind * pictures + index) * STRIPS..][..STRIPS]);
+        let sum = |strips: &[f32]| strips.iter().map(|&value| f64::from(value)).sum::<f64>();
+        // A count that is no number counts nothing.
+        let non_finite = (values as u64).saturating_sub(sum(finite) as u64);
         if non_finite > 0 {
             return Self { non_finite, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_spread: 0.0 };
         }
-        Self { non_finite, ab_min, ab_max, chroma_mean: mean, chroma_spread: (square - mean * mean).max(0.0).sqrt() }
+        let [mean, square] = [mean, square].map(|strips| sum(strips) / STRIPS as f64);
+        Self {
+            non_finite,
+            ab_min: low.iter().copied().fold(f32::INFINITY, f32::min),
+            ab_max: high.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            chroma_mean: mean as f32,
+            chroma_spread: (square - mean * mean).max(0.0).sqrt() as f32,
+        }
     }
 
     /// Counted from the values of both planes, any number of them each.
@@ -210,13 +221,19 @@ mod tests {
     }
 
     #[test]
-    fn what_the_network_says_of_itself_is_read_alike() {
-        // Chroma 5 and 13: mean 9, mean square 97.
-        let said = Said::from_row([4.0, -13.0, 4.0, 9.0, 97.0], 4);
-        assert_eq!(said, look(&[3.0, 0.0], &[4.0, -13.0]));
-        let broken = Said::from_row([2.0, f32::NAN, f32::NAN, f32::NAN, f32::NAN], 4);
-        assert_eq!((broken.non_finite, judge(&broken, PHOTOGRAPH)), (2, Verdict::NonFinite));
-        assert_eq!(Said::from_row([f32::NAN; 5], 4).non_finite, 4, "a count that is no number counts nothing");
+    fn what_the_network_says_of_itself_is_added_up() {
+        // Two pictures; of the second, half of the strips have chroma 5 and half 13: mean 9, mean square 97.
+        let halves = |first: f32, second: f32| [[first; STRIPS / 2], [second; STRIPS / 2]].concat();
+        let other = vec![777.0; STRIPS];
+        let kinds = [halves(4.0, 4.0), halves(-5.0, -13.0), halves(3.0, 4.0), halves(5.0, 13.0), halves(25.0, 169.0)];
+        let mut said: Vec<f32> = kinds.iter().flat_map(|kind| other.iter().chain(kind).copied()).collect();
+        let found = Said::from_strips(&said, 1, 2, 4 * STRIPS);
+        assert_eq!(found, Said { non_finite: 0, ab_min: -13.0, ab_max: 4.0, chroma_mean: 9.0, chroma_spread: 4.0 });
+        said[STRIPS + 7] = 1.0;
+        let broken = Said::from_strips(&said, 1, 2, 4 * STRIPS);
+        assert_eq!((broken.non_finite, judge(&broken, PHOTOGRAPH)), (3, Verdict::NonFinite));
+        said[STRIPS + 7] = f32::NAN;
+        assert_eq!(Said::from_strips(&said, 1, 2, 4 * STRIPS).non_finite, 4 * STRIPS as u64);
     }
 
     #[test]

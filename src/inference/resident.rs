@@ -79,17 +79,22 @@ impl Resident {
         Ok(Self { binding, input, outputs, session, copies, name, memory, profile: Some(profile), observed: None })
     }
 
-    /// Runs the network on what `fill` writes as its input, and gives back the outputs in the order of the ports.
+    /// Runs the network on what `fill` writes as its input; the outputs are here then.
     ///
     /// After the first run the session's profile is read: a session that did not run where it was meant to is an error.
-    pub(super) fn run(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<Vec<&[f32]>, InferenceError> {
+    pub(super) fn run(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<(), InferenceError> {
         fill(self.input.host.extract_tensor_mut().1);
         self.copies.up(&self.input.host, &mut self.input.card).map_err(|error| unreachable_card(&self.name, &error))?;
         self.run_again()?;
         for output in &mut self.outputs {
             self.copies.down(&output.card, &mut output.host).map_err(|error| unreachable_card(&self.name, &error))?;
         }
-        Ok(self.outputs.iter().map(|output| output.host.extract_tensor().1).collect())
+        Ok(())
+    }
+
+    /// An output of the last run, by the order of the ports.
+    pub(super) fn output(&self, index: usize) -> &[f32] {
+        self.outputs[index].host.extract_tensor().1
     }
 
     /// Runs the network on the input that lies on the card, and leaves the outputs there.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::plain;
 use super::rounded;
-use crate::cli::{Cell, NetworkGrid};
+use crate::cli::{Cell, NetworkGrid, SessionKind};
 use crate::commands::sample;
 use crate::config::Settings;
 use crate::failure::{Exit, Failure};
@@ -58,30 +58,40 @@ pub(in crate::commands) fn measure(settings: &Settings, request: &NetworkGrid, r
     for model in &models {
         for &cell in &cells {
             tracing::info!("Measuring {} at {}", plain(model), cell.size);
-            rows.extend(one(&gauge, model, cell, runs)?);
+            rows.extend(one(&gauge, model, cell, request.only, runs)?);
         }
     }
     Ok(Grid { device: gauge.device().clone(), runs, rows })
 }
 
-fn one(gauge: &Gauge, model: &str, cell: Cell, runs: u32) -> Result<Vec<Row>, Failure> {
+fn one(gauge: &Gauge, model: &str, cell: Cell, only: Option<SessionKind>, runs: u32) -> Result<Vec<Row>, Failure> {
     let pictures: Vec<Plane> = (0..cell.pictures).map(|index| picture(cell.size, 512 + index as u64)).collect();
-    let take = |precision, memory| {
-        let request = GaugeRequest { model, pictures: &pictures, precision, memory, runs };
-        gauge.measure(&request).map_err(Failure::from)
+    let kinds: &[SessionKind] = match (only, gauge.device().provider) {
+        (Some(_), _) => only.as_slice(),
+        // What takes least memory first: the process keeps some of what it took.
+        (None, Provider::Cuda) => &[SessionKind::Fp16Small, SessionKind::Fp16, SessionKind::Fp32],
+        // The processor computes FP16 in FP32: there is nothing to compare.
+        (None, Provider::Cpu) => &[SessionKind::Fp32],
     };
-    let row = |asked, memory, gauged, apart| Row { model: model.to_owned(), cell, asked, memory, gauged, apart };
-    let full = take(Precision::Fp32, MemoryUse::Fast)?;
     let mut rows = Vec::new();
-    // The processor computes FP16 in FP32: there is nothing to compare.
-    if gauge.device().provider == Provider::Cuda {
-        for memory in [MemoryUse::Fast, MemoryUse::Small] {
-            let half = take(Precision::Fp16, memory)?;
-            let apart = Some(Apart { ab: half.apart(&full), delta_e: delta_e(&pictures, &half, &full) });
-            rows.push(row(Precision::Fp16, memory, half, apart));
+    for &kind in kinds {
+        let (asked, memory) = match kind {
+            SessionKind::Fp16 => (Precision::Fp16, MemoryUse::Fast),
+            SessionKind::Fp16Small => (Precision::Fp16, MemoryUse::Small),
+            SessionKind::Fp32 => (Precision::Fp32, MemoryUse::Fast),
+        };
+        let request = GaugeRequest { model, pictures: &pictures, precision: asked, memory, runs };
+        let gauged = gauge.measure(&request)?;
+        rows.push(Row { model: model.to_owned(), cell, asked, memory, gauged, apart: None });
+    }
+    if let Some((full, halves)) = rows.split_last_mut()
+        && full.asked == Precision::Fp32
+    {
+        for half in halves {
+            let apart = half.gauged.apart(&full.gauged);
+            half.apart = Some(Apart { ab: apart, delta_e: delta_e(&pictures, &half.gauged, &full.gauged) });
         }
     }
-    rows.push(row(Precision::Fp32, MemoryUse::Fast, full, None));
     Ok(rows)
 }
 

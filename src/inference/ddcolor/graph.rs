@@ -264,6 +264,14 @@ impl<'w> Graph<'w> {
         self.node("Reshape", &[x, &target], shape.to_vec(), vec![])
     }
 
+    /// `count` of the places along one axis.
+    pub(super) fn slice(&mut self, x: &Value, axis: usize, from: usize, count: usize) -> Value {
+        let mut shape = x.shape.clone();
+        shape[axis] = count;
+        let [from, to, axis] = [from, from + count, axis].map(|number| self.integers(&[number]));
+        self.node("Slice", &[x, &from, &to, &axis], shape, vec![])
+    }
+
     pub(super) fn concat(&mut self, parts: &[&Value], axis: usize) -> Value {
         let mut shape = parts[0].shape.clone();
         shape[axis] = parts.iter().map(|part| part.shape[axis]).sum();

@@ -39,7 +39,7 @@ use std::fmt;
 pub use architecture::Architecture;
 pub(super) use error::printable;
 pub use error::{CheckpointError, Problem, Problems};
-pub use guard::SAID;
+pub use guard::{SAID, STRIPS};
 pub use precision::FP32_ISLANDS;
 
 pub(super) use checkpoint::decode;
@@ -94,7 +94,7 @@ pub enum PictureInput {
 pub enum Outputs {
     /// `ab`: f32 [pictures, 2, H, W], CIE a* and b* in Lab units, not bounded.
     Ab,
-    /// `ab`, and `said`: f32 [pictures, [`SAID`]], what the network says of it.
+    /// `ab`, and `said`: f32 [[`SAID`], pictures, [`STRIPS`]], what the network says of it.
     Guarded,
     /// Every tensor of [`TRACED`], f32, with the values of the official network: to find where a difference begins.
     Traced,

@@ -169,7 +169,7 @@ impl<'w> Graph<'w> {
                 vec![AttributeProto::int("num_heads", HEADS as i64)],
             );
         }
-        let [query, key, value] = [0, 1, 2].map(|i| self.columns(packed, i * width, width));
+        let [query, key, value] = [0, 1, 2].map(|i| self.slice(packed, 2, i * width, width));
         self.attention(&query, &key, &value)
     }
 
@@ -177,15 +177,6 @@ impl<'w> Graph<'w> {
     /// the three, head, width of a head).
     pub(super) fn packs_by_head(&self) -> bool {
         self.is_cuda()
-    }
-
-    /// Some of the columns.
-    fn columns(&mut self, x: &Value, from: usize, count: usize) -> Value {
-        let axis = x.shape.len() - 1;
-        let [from, to, axis] = [from, from + count, axis].map(|number| self.integers(&[number]));
-        let mut shape = x.shape.clone();
-        *shape.last_mut().expect("a tensor of columns has axes") = count;
-        self.node("Slice", &[x, &from, &to, &axis], shape, vec![])
     }
 
     /// The mean of each row with the row above it, the first repeated, of rows that come in the order of a pixel shuffle:

@@ -18,6 +18,10 @@ use super::unet::output_norm;
 /// Side of the block of full-size pixels that one place at a quarter of the size becomes.
 const BLOCK: usize = PATCH;
 
+/// Places, of all pictures together, from which they go through the last shuffle in two bands: its output is the largest tensor
+/// of the network, 157 MB for 960 × 1280 pixels in FP16 even of one row of the block.
+const PLACES: usize = 1 << 16;
+
 /// The last shuffle and the refinement.
 pub(super) struct Tail {
     /// Channels of the full-size features.
@@ -71,19 +75,28 @@ impl Tail {
         let (pictures, [rows, columns]) = (graph.spec.pictures, scale.extent);
         let mix = self.mix(graph, embedding, last_layer);
         let x = graph.reshape(&scale.x, &[pictures, rows * columns, scale.channels()]);
+        graph.enter("decoder.last_shuf");
         let x = graph.with_bias_columns(&x);
+        let bands = if pictures * rows * columns > PLACES { 2 } else { 1 };
+        let band = rows / bands;
+        let x = match bands {
+            1 => vec![x],
+            _ => (0..bands).map(|i| graph.slice(&x, 1, i * band * columns, band * columns)).collect(),
+        };
         let mut parts = Vec::new();
         for (i, row) in self.rows.iter().enumerate() {
             graph.enter(format!("decoder.last_shuf.{i}"));
-            let weight = graph.constant(&[row.inputs + BIAS_COLUMNS, row.outputs], Graph::biased_weight(row), x.element);
-            let y = graph.matmul(&x, &weight);
-            let y = graph.relu(&y);
-            let y = graph.matmul(&y, &mix);
-            parts.push(graph.reshape(&y, &[pictures, 1, rows, columns, BLOCK, AB]));
+            let weight = graph.constant(&[row.inputs + BIAS_COLUMNS, row.outputs], Graph::biased_weight(row), mix.element);
+            for x in &x {
+                let y = graph.matmul(x, &weight);
+                let y = graph.relu(&y);
+                let y = graph.matmul(&y, &mix);
+                parts.push(graph.reshape(&y, &[pictures, 1, band, columns, BLOCK, AB]));
+            }
         }
         graph.enter("refine_net");
-        // (picture, row of the block, row, column, column of the block, a* or b*) to planes whose rows come (row of the block,
-        // row) and whose columns are in order.
+        // (picture, row of the block with band, row of the band, column, column of the block, a* or b*) to planes whose rows come
+        // (row of the block, row) and whose columns are in order.
         let x = graph.concat(&parts.iter().collect::<Vec<_>>(), 1);
         let x = graph.transpose(&x, &[0, 5, 1, 2, 3, 4]);
         let full = [pictures, AB, BLOCK * rows, BLOCK * columns];
