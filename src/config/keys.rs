@@ -80,7 +80,7 @@ pub(super) const KEYS: &[Key] = &[
     key!("device.precision", Some("precision"), Word(&["fp16", "fp32"]), Text("fp16"), "number format asked of the colour network; records say what was observed"),
     key!("device.memory_mib", None, Whole { min: 0, max: 1 << 20 }, Integer(0), "bound on device memory, MiB; 0: from the machine"),
     key!("device.threads", None, Whole { min: 0, max: 256 }, Integer(0), "threads of one network run on the CPU; 0: as many as there are cores"),
-    key!("device.sessions", None, Whole { min: 1, max: 64 }, Integer(4), "colour networks kept ready, one for each model, size and precision; each costs device memory"),
+    key!("device.sessions", None, Whole { min: 0, max: 64 }, Integer(0), "colour networks kept ready, one for each model, size and precision; 0: four on the processor, on the card as many as its memory holds"),
 
     key!("scene.portrait.model", Some("portrait.model"), Name, Text("ddcolor-starter"), PORTRAIT),
     key!("scene.portrait.height.min", Some("portrait.height.min"), HEIGHT, Integer(460), "smallest height of the network's copy of a portrait, pixels"),

@@ -7,6 +7,7 @@
 mod intake;
 mod parts;
 mod run;
+mod warm_up;
 
 pub use intake::IntakeSummary;
 pub use parts::{common_profile, profiles, used_models, workshop};

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::intake::{self, CAPACITY, IntakeSummary};
-use super::parts;
+use super::{parts, warm_up};
 use crate::config::Settings;
 use crate::failure::{Exit, Failure};
 use crate::ingest::{self, Known, Report, RootSettings, Watcher};
@@ -62,11 +62,12 @@ enum Feed {
 /// Lives once. `watch` sees every settled attempt.
 pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)) -> Result<Ended, Failure> {
     settings.require_collections()?;
-    let signals = Signals::install()?;
+    let mut signals = Signals::install()?;
     ingest::check_trees(&settings.trees())?;
     let lock = StoreLock::acquire(&settings.state, now())?;
     let (catalogue, profiles) = parts::profiles(&settings)?;
     let (shop, device) = parts::workshop(&settings, &catalogue, profiles.values())?;
+    let interrupted = mode == Mode::Run && warm_up::warm_up(&shop.engine, profiles.values(), signals.next()).await;
     let store = Store::open(&settings.state, &lock).await?;
     store.announce(mode.command(), now()).await?;
     store.note_device(&device).await?;
@@ -89,6 +90,9 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     let place = Arc::new(Workplace::new(shop, profiles, settings.workers.memory_mib));
     let wake = Arc::new(Notify::new());
     let stop = CancellationToken::new();
+    if interrupted {
+        stop.cancel();
+    }
     let stop_sweeps = Arc::new(AtomicBool::new(false));
     let (reports, inbox) = mpsc::channel(CAPACITY);
     let feed = start_feed(&settings, mode, &store, &place, reports, &stop_sweeps).await?;
@@ -102,6 +106,9 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     info!(mode = mode.command(), workers = settings.workers.count, "Ready: {} collections", settings.collections.len());
 
     let stopped = CancellationToken::new();
+    if interrupted {
+        stopped.cancel();
+    }
     let deadline = signals.watch(stopped.clone(), stop.clone(), settings.shutdown_deadline);
     // The feed ends by itself in `once`; otherwise when told to. Joining threads blocks, so not on this task.
     let ender = tokio::spawn(end_feed(feed, stop.clone(), stop_sweeps));

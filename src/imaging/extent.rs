@@ -9,6 +9,13 @@ use super::Size;
 /// The network halves its input five times, so both sides are multiples of this.
 const MULTIPLE: u32 = 32;
 
+/// Aspect ratios, width by height, that the network's copies are padded to, in rising order: those of plates, prints and films.
+/// A session serves one size and the card plans its convolutions for seconds when a size is new, so sizes are few.
+const ASPECTS: [(u32, u32); 9] = [(3, 5), (2, 3), (3, 4), (4, 5), (1, 1), (5, 4), (4, 3), (3, 2), (5, 3)];
+
+/// How much wider than its aspect, in hundredths, a copy may be and still share its size: scans are cut by hand.
+const SLACK: u64 = 2;
+
 /// Bounds of the network's copy for one scene.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExtentRules {
@@ -42,6 +49,14 @@ impl Sizing {
         match self {
             Self::Bounded(rules) => ModelExtent::clamp(scan, rules),
             Self::Fixed { size, unused } => ModelExtent::fit(scan, *size, unused),
+        }
+    }
+
+    /// Padded sizes of most scans, those that are larger than the bounds allow, in rising width.
+    pub fn usual(&self) -> Vec<Size> {
+        match self {
+            Self::Bounded(rules) => widths(rules.max_height).filter(|size| size.pixels() <= rules.max_area).collect(),
+            Self::Fixed { size, .. } => vec![*size],
         }
     }
 
@@ -153,7 +168,9 @@ pub struct ModelExtent {
 
 impl ModelExtent {
     /// Fits a scan into the rules: its height is brought into `min_height..=max_height`, the width follows with the aspect
-    /// kept to half a pixel, and the content shrinks further while the padded area is above `max_area`.
+    /// kept to half a pixel, and the content shrinks further while the padded area is above `max_area`. Content of the maximum or
+    /// the minimum height, that of nearly all scans, is padded to one of nine widths ([`Sizing::usual`]) if it is not wider than
+    /// all of them; other content to the next multiples of 32.
     ///
     /// Whatever the rules say, the content is at least 1×1 and the padded size at least 32×32; so a bound below 1,024
     /// pixels counts as 1,024. A side of a very long strip that would round to nothing is one pixel. A minimum above the
@@ -170,6 +187,12 @@ impl ModelExtent {
         };
         let wanted = at_height(scan, height);
         let max_area = rules.max_area.max(u64::from(MULTIPLE) * u64::from(MULTIPLE));
+        if matches!(rule, ExtentRule::Reduced { .. } | ExtentRule::Enlarged { .. })
+            && let Some(size) = widths(height).find(|size| size.width >= wanted.width)
+            && size.pixels() <= max_area
+        {
+            return Self { size, content: wanted, rule };
+        }
         if padded(wanted).is_some_and(|size| size.pixels() <= max_area) {
             return Self::of(wanted, rule);
         }
@@ -235,6 +258,15 @@ fn at_width(scan: Size, width: u32) -> Size {
     Size::new(width, height)
 }
 
+/// Padded sizes for content of one height, in rising width.
+fn widths(height: u32) -> impl Iterator<Item = Size> {
+    let width = move |(wide, high): (u32, u32)| {
+        let exact = u64::from(height) * u64::from(wide) * (100 + SLACK);
+        u32::try_from(exact.div_ceil(u64::from(high) * 100)).unwrap_or(u32::MAX)
+    };
+    ASPECTS.into_iter().filter_map(move |aspect| padded(Size::new(width(aspect), height)))
+}
+
 /// Rounded up to multiples of 32; `None` when that passes 32 bits.
 fn padded(content: Size) -> Option<Size> {
     let up = |side: u32| side.checked_next_multiple_of(MULTIPLE);
@@ -264,152 +296,5 @@ fn within_area(scan: Size, height: u32, max_area: u64) -> Size {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn rules() -> ExtentRules {
-        ExtentRules { min_height: 460, max_height: 680, enlarge: true, max_area: 1 << 21 }
-    }
-
-    fn clamp(width: u32, height: u32) -> ModelExtent {
-        ModelExtent::clamp(Size::new(width, height), &rules())
-    }
-
-    #[test]
-    fn a_tall_scan_is_reduced_to_the_maximum() {
-        let extent = clamp(2400, 1800);
-        assert_eq!((extent.content(), extent.size()), (Size::new(907, 680), Size::new(928, 704)));
-        assert_eq!(extent.rule().to_string(), "height 1800 reduced to the maximum 680");
-    }
-
-    #[test]
-    fn a_small_scan_is_enlarged_only_when_asked() {
-        let extent = clamp(200, 230);
-        assert_eq!((extent.content(), extent.size()), (Size::new(400, 460), Size::new(416, 480)));
-        assert_eq!(extent.rule().to_string(), "height 230 enlarged to the minimum 460");
-        let left = ModelExtent::clamp(Size::new(200, 230), &ExtentRules { enlarge: false, ..rules() });
-        assert_eq!((left.content(), left.size()), (Size::new(200, 230), Size::new(224, 256)));
-        assert_eq!(left.rule().to_string(), "height 230 kept, below the minimum 460 but enlarging is off");
-    }
-
-    #[test]
-    fn a_scan_within_the_limits_keeps_its_size() {
-        let extent = clamp(640, 512);
-        assert_eq!((extent.content(), extent.size()), (Size::new(640, 512), Size::new(640, 512)));
-        assert_eq!(extent.rule().to_string(), "height 512 kept, within the limits");
-    }
-
-    #[test]
-    fn a_panorama_is_bounded_by_area() {
-        let extent = clamp(20_000, 1_000);
-        assert!(extent.size().pixels() <= rules().max_area, "{extent:?}");
-        assert!(extent.size().pixels() > rules().max_area * 9 / 10, "{extent:?} wastes the bound");
-        let words = extent.rule().to_string();
-        assert!(words.contains(" instead of 680, ") && words.ends_with("within 2097152 pixels"), "{words}");
-    }
-
-    #[test]
-    fn a_squashed_copy_is_a_square_of_the_largest_height() {
-        let square = |max_height, max_area| {
-            let extent = ModelExtent::squashed(&ExtentRules { max_height, max_area, ..rules() });
-            assert_eq!(extent.size(), extent.content());
-            (extent.size().width, extent.size().height, extent.rule().to_string())
-        };
-        let (width, height, words) = square(512, 1 << 21);
-        assert_eq!((width, height), (512, 512));
-        assert_eq!(words, "parity: squashed to 512×512 without antialiasing, as the authors' pipeline does");
-        let (width, _, words) = square(680, 1 << 21);
-        assert!(width == 672 && words.ends_with("instead of 680)"), "{words}");
-        assert_eq!(square(1280, 1 << 20).0, 1024);
-        assert_eq!(square(1, 1).0, 32);
-    }
-
-    #[test]
-    fn degenerate_pictures_still_have_an_extent() {
-        for (width, height) in [(1, 5000), (5000, 1), (7, 7), (1, 1), (u32::MAX, 1), (1, u32::MAX), (u32::MAX, u32::MAX)] {
-            for enlarge in [false, true] {
-                let extent = ModelExtent::clamp(Size::new(width, height), &ExtentRules { enlarge, ..rules() });
-                assert!(extent.content().width >= 1 && extent.content().height >= 1, "{extent:?}");
-                assert!(extent.size().pixels() <= rules().max_area, "{width}×{height}: {extent:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_network_of_one_size_gets_that_size_whatever_the_scene_says() {
-        let fixed = |width, height| Sizing::Fixed { size: Size::new(96, 64), unused: rules() }.extent(Size::new(width, height));
-        for (scan, content) in [
-            ((960, 640), Size::new(96, 64)),
-            ((100, 100), Size::new(64, 64)),
-            ((4000, 500), Size::new(96, 12)),
-            ((30, 20), Size::new(96, 64)),
-            ((1, 5000), Size::new(1, 64)),
-            ((u32::MAX, 1), Size::new(96, 1)),
-        ] {
-            let extent = fixed(scan.0, scan.1);
-            assert_eq!((extent.size(), extent.content()), (Size::new(96, 64), content), "{scan:?}");
-        }
-        assert_eq!(fixed(960, 640).rule().to_string(), "fixed 96×64 by the model; height 460 to 680 of the scene does not apply");
-        let one = Sizing::Fixed { size: Size::new(32, 32), unused: ExtentRules { min_height: 680, ..rules() } };
-        let words = one.extent(Size::new(5, 5)).rule().to_string();
-        assert_eq!(words, "fixed 32×32 by the model; height 680 of the scene does not apply");
-    }
-
-    fn any_rules() -> impl Strategy<Value = ExtentRules> {
-        (1_u32..2000, 0_u32..2000, any::<bool>(), 1024_u64..8_000_000).prop_map(|(min_height, more, enlarge, max_area)| {
-            ExtentRules { min_height, max_height: min_height + more, enlarge, max_area }
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn sides_are_multiples_of_32_and_the_area_is_bounded(
-            width in 1_u32..60_000, height in 1_u32..60_000, rules in any_rules(),
-        ) {
-            let extent = ModelExtent::clamp(Size::new(width, height), &rules);
-            let (size, content) = (extent.size(), extent.content());
-            prop_assert!(size.width % 32 == 0 && size.height % 32 == 0 && size.width >= 32 && size.height >= 32);
-            prop_assert!(size.pixels() <= rules.max_area);
-            prop_assert!(content.width >= 1 && content.height >= 1);
-            prop_assert!(size.width - content.width < 32 && size.height - content.height < 32);
-            prop_assert!(content.height <= rules.max_height);
-        }
-
-        #[test]
-        fn the_aspect_is_kept_to_the_rounding_of_a_side(
-            width in 1_u32..60_000, height in 1_u32..60_000, rules in any_rules(),
-        ) {
-            let content = ModelExtent::clamp(Size::new(width, height), &rules).content();
-            let wanted_width = f64::from(content.height) * f64::from(width) / f64::from(height);
-            let wanted_height = f64::from(content.width) * f64::from(height) / f64::from(width);
-            let near = |side: u32, wanted: f64| (f64::from(side) - wanted.max(1.0)).abs() <= 0.5 + 1e-6;
-            prop_assert!(
-                near(content.width, wanted_width) || near(content.height, wanted_height),
-                "{width}×{height} became {content}"
-            );
-        }
-
-        #[test]
-        fn a_fitted_picture_stays_inside_and_touches_a_side(
-            width in 1_u32..60_000, height in 1_u32..60_000, columns in 1_u32..40, rows in 1_u32..40,
-        ) {
-            let size = Size::new(32 * columns, 32 * rows);
-            let content = ModelExtent::fit(Size::new(width, height), size, &rules()).content();
-            prop_assert!(content.width >= 1 && content.width <= size.width && content.height >= 1 && content.height <= size.height);
-            prop_assert!(content.width == size.width || content.height == size.height);
-        }
-
-        #[test]
-        fn a_taller_limit_never_gives_a_smaller_copy(
-            width in 1_u32..20_000, height in 1_u32..20_000, rules in any_rules(), more in 0_u32..500,
-        ) {
-            let scan = Size::new(width, height);
-            let small = ModelExtent::clamp(scan, &rules).content();
-            let taller = ExtentRules { max_height: rules.max_height + more, ..rules };
-            let large = ModelExtent::clamp(scan, &taller).content();
-            prop_assert!(large.width >= small.width && large.height >= small.height, "{small} became {large}");
-        }
-    }
-}
+#[path = "extent_tests.rs"]
+mod tests;

@@ -8,7 +8,7 @@ use super::numerics::{self, Accepted, Refused, Said};
 use super::profile::Observed;
 use super::session::Place;
 use super::shelf::Shelf;
-use super::{Catalogue, Entry, Fallback, InferenceError, Precision, PrecisionFacts, Provider, ddcolor};
+use super::{Catalogue, Entry, Fallback, InferenceError, Precision, PrecisionFacts, Provider, ddcolor, device};
 use crate::imaging::{ChromaPlanes, Plane, Size};
 
 /// One picture for the colour network.
@@ -33,6 +33,14 @@ pub struct Coloured {
     pub precision: PrecisionFacts,
 }
 
+/// Pictures of a run that several share.
+const TOGETHER: usize = 4;
+/// Pixels up to which a run is shared.
+const SMALL: u64 = 640 * 640;
+
+/// What the pictures of a run gave, and what a file of others is stored in.
+type Runs = (Vec<Ran>, Option<Precision>);
+
 /// What is kept on the shelf.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Key {
@@ -41,6 +49,7 @@ enum Key {
     Session {
         model: String,
         size: Option<Size>,
+        pictures: usize,
         precision: Option<Precision>,
     },
 }
@@ -49,9 +58,12 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Model(model) => write!(f, "the weights of {model}"),
-            Self::Session { model, size, precision } => {
+            Self::Session { model, size, pictures, precision } => {
                 write!(f, "the session of {model}")?;
                 size.iter().try_for_each(|size| write!(f, ", {size}"))?;
+                if *pictures > 1 {
+                    write!(f, ", {pictures} pictures")?;
+                }
                 precision.iter().try_for_each(|precision| write!(f, ", {precision}"))
             }
         }
@@ -87,17 +99,68 @@ impl Colorizer {
         Self { catalogue, entries, sessions, shelf: Shelf::new(memory) }
     }
 
+    /// How many of `waiting` pictures of one kind are best coloured in one run.
+    ///
+    /// Small pictures leave most of a card idle: four of 512×512 take a little more than two of them one after the other
+    /// (`ARCHITECTURE.md` has the figures). Larger ones fill it, and the processor gains nothing.
+    pub(super) fn batch(&self, place: &Place, model: &str, size: Size, waiting: usize) -> usize {
+        let is_ours = self.entries.get(model).is_some_and(|entry| !entry.is_onnx());
+        let pays = place.provider == Provider::Cuda && is_ours && size.pixels() <= SMALL;
+        if pays && waiting >= TOGETHER { TOGETHER } else { 1 }
+    }
+
     /// Colours a picture, in FP32 where FP16 gives nothing that can be believed.
     pub(super) fn colorize(&mut self, place: &Place, request: &ColorizeRequest) -> Result<Coloured, InferenceError> {
+        let entry = self.entry(&request.model)?;
+        self.accepted(place, &entry, request, None)
+    }
+
+    /// Colours pictures of one model, size and precision in one run; what cannot be believed of it is run again by itself.
+    pub(super) fn colorize_together(
+        &mut self,
+        place: &Place,
+        requests: &[ColorizeRequest],
+    ) -> Result<Vec<Result<Coloured, InferenceError>>, InferenceError> {
+        let entry = self.entry(&requests[0].model)?;
+        let (precision, _) = attainable(requests[0].precision, place.provider);
+        let pictures: Vec<&Plane> = requests.iter().map(|request| &request.input).collect();
+        let (ran, _) = self.run(place, &entry, &pictures, precision)?;
+        Ok(requests.iter().zip(ran).map(|(request, ran)| self.accepted(place, &entry, request, Some(ran))).collect())
+    }
+
+    /// Makes the session for one picture of this size and runs it once, on a picture of which nothing is believed.
+    pub(super) fn warm_up(&mut self, place: &Place, model: &str, size: Size, precision: Precision) -> Result<(), InferenceError> {
+        let entry = self.entry(model)?;
+        let (precision, _) = attainable(precision, place.provider);
+        self.run(place, &entry, &[&Plane::filled(size, 0.5)], precision).map(drop)
+    }
+
+    fn entry(&self, model: &str) -> Result<Entry, InferenceError> {
+        self.entries.get(model).cloned().ok_or_else(|| InferenceError::NotLoaded { model: model.to_owned() })
+    }
+
+    /// What can be believed of a picture: of what `ran` already in the first precision, or of runs of its own.
+    fn accepted(
+        &mut self,
+        place: &Place,
+        entry: &Entry,
+        request: &ColorizeRequest,
+        mut ran: Option<Ran>,
+    ) -> Result<Coloured, InferenceError> {
         let ColorizeRequest { model, input, precision: requested } = request;
-        let entry = self.entries.get(model).ok_or_else(|| InferenceError::NotLoaded { model: model.clone() })?.clone();
         let (first, unmet) = attainable(*requested, place.provider);
         // A file of others has one precision and no twin: it is run once.
         let first = if entry.is_onnx() { Precision::Fp32 } else { first };
         let mut stored = None;
         let accepted = numerics::run_guarded(first, numerics::deviation(input), |precision| {
-            let (Ran { chroma, said, observed }, kind) = self.run(place, &entry, input, precision)?;
-            stored = kind;
+            let Ran { chroma, said, observed } = match ran.take() {
+                Some(ran) => ran,
+                None => {
+                    let (mut alone, kind) = self.run(place, entry, &[input], precision)?;
+                    stored = kind;
+                    alone.swap_remove(0)
+                }
+            };
             Ok((chroma, said, observed))
         });
         let accepted = accepted.map_err(|refused| refuse(model, stored, refused))?;
@@ -108,40 +171,30 @@ impl Colorizer {
     ///
     /// A session whose run failed is not used again. When the device had no room, everything goes, and one fresh try is made:
     /// the runtime never returns what a session has taken (onnxruntime issue 11740).
-    fn run(
-        &mut self,
-        place: &Place,
-        entry: &Entry,
-        picture: &Plane,
-        precision: Precision,
-    ) -> Result<(Ran, Option<Precision>), InferenceError> {
-        match self.try_run(place, entry, picture, precision) {
+    fn run(&mut self, place: &Place, entry: &Entry, pictures: &[&Plane], precision: Precision) -> Result<Runs, InferenceError> {
+        match self.try_run(place, entry, pictures, precision) {
             Err(error @ InferenceError::OutOfMemory { .. }) => {
                 tracing::warn!(error = %error, "The device is full: what is loaded goes, and one fresh try is made");
                 self.shelf.clear();
-                self.try_run(place, entry, picture, precision)
+                self.try_run(place, entry, pictures, precision)
             }
             other => other,
         }
     }
 
-    fn try_run(
-        &mut self,
-        place: &Place,
-        entry: &Entry,
-        picture: &Plane,
-        precision: Precision,
-    ) -> Result<(Ran, Option<Precision>), InferenceError> {
-        let (provider, size) = (place.provider, picture.size());
+    fn try_run(&mut self, place: &Place, entry: &Entry, pictures: &[&Plane], precision: Precision) -> Result<Runs, InferenceError> {
+        let (provider, size) = (place.provider, pictures[0].size());
+        let batch = Batch { pictures: pictures.len(), size };
         let own = (!entry.is_onnx()).then_some(precision);
-        let key = Key::Session { model: entry.id.clone(), size: session_size(entry, provider, size), precision: own };
+        let size_bound = session_size(entry, provider, size);
+        let key = Key::Session { model: entry.id.clone(), size: size_bound, pictures: pictures.len(), precision: own };
         let mut session = match self.shelf.take(&key) {
             Some(Loaded::Session(session)) => session,
-            _ => self.open(place, entry, &key, size, precision)?,
+            _ => self.open(place, entry, &key, batch, precision)?,
         };
         let resting = session.resting_bytes(provider);
         self.shelf.make_room(resting.saturating_add(session.running_bytes(provider, size)), &key);
-        let ran = session.run(&entry.id, &[picture])?.swap_remove(0);
+        let ran = session.run(&entry.id, pictures)?;
         let stored = session.stored();
         self.shelf.put(key, Loaded::Session(session), resting);
         Ok((ran, stored))
@@ -153,7 +206,7 @@ impl Colorizer {
         place: &Place,
         entry: &Entry,
         key: &Key,
-        size: Size,
+        batch: Batch,
         precision: Precision,
     ) -> Result<Session, InferenceError> {
         let model_key = Key::Model(entry.id.clone());
@@ -170,12 +223,20 @@ impl Colorizer {
         let keep = both <= self.shelf.bound();
         // Room is made before a session is, not after: both would have to fit.
         self.shelf.keep_fewer_than(self.sessions, Key::is_session);
+        if place.provider == Provider::Cuda {
+            self.make_room_on_card(model.card_bytes(batch, precision));
+        }
         self.shelf.make_room(if keep { both } else { making }, key);
-        let (session, model) = model.open(place, &entry.id, Batch { pictures: 1, size }, precision, keep)?;
+        let (session, model) = model.open(place, &entry.id, batch, precision, keep)?;
         if let Some(model) = model {
             self.shelf.put(model_key, Loaded::Model(model), bytes);
         }
         Ok(session)
+    }
+
+    /// Lets sessions go until the card has so much free memory, as far as it says: others may use it too.
+    fn make_room_on_card(&mut self, wanted: u64) {
+        while device::free_memory().is_some_and(|free| free < wanted) && self.shelf.let_oldest_go(Key::is_session) {}
     }
 
     /// Lets everything go.

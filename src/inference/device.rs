@@ -120,11 +120,27 @@ fn report(provider: Provider, reason: Option<String>, library: &Path) -> DeviceR
 }
 
 /// The card that CUDA counts first.
-pub(super) fn card(nvml: &Nvml) -> Option<nvml_wrapper::Device<'_>> {
+fn card(nvml: &Nvml) -> Option<nvml_wrapper::Device<'_>> {
     match native::cuda_bus_id() {
         Some(address) => nvml.device_by_pci_bus_id(address).ok(),
         None => nvml.device_by_index(0).ok(),
     }
+}
+
+/// Memory of the card that CUDA counts first, bytes; `None` where the driver's management library does not say.
+fn memory() -> Option<nvml_wrapper::struct_wrappers::device::MemoryInfo> {
+    let nvml = Nvml::init().ok()?;
+    card(&nvml)?.memory_info().ok()
+}
+
+/// Memory of the card that nobody uses, bytes, if it is known.
+pub(super) fn free_memory() -> Option<u64> {
+    memory().map(|memory| memory.free)
+}
+
+/// Memory of the card in use, whoever uses it, bytes, if it is known.
+pub(super) fn used_memory() -> Option<u64> {
+    memory().map(|memory| memory.used)
 }
 
 /// Name of the processor in the text of `/proc/cpuinfo`; Arm processors have none there.

@@ -6,17 +6,21 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tracing::warn;
 
 use super::networks::Networks;
-use super::{Catalogue, ColorizeRequest, Coloured, DeviceReport, Entry, InferenceError, ProviderChoice};
-use crate::imaging::Plane;
+use super::queue::Waiting;
+use super::{Catalogue, ColorizeRequest, Coloured, DeviceReport, Entry, InferenceError, Precision, Provider, ProviderChoice};
+use crate::imaging::{Plane, Size};
 use crate::routing::SceneScores;
 
-/// Requests that may wait. Every caller waits for its answer, so there are never more than workers; a few keep the device
-/// busy between two of them, and each holds a picture of a few megabytes.
-const QUEUE: usize = 4;
+/// Requests that may lie in the channel. Every caller waits for its answer, so there are never more than workers; what lies there
+/// while a network runs is what can share the next run.
+const QUEUE: usize = 32;
 
 /// Settings of the engine.
 #[derive(Debug, Clone)]
@@ -31,7 +35,7 @@ pub struct EngineSettings {
     pub model_memory_mib: u64,
     /// Threads of one network run on the processor.
     pub threads: usize,
-    /// Sessions of the colour network kept at once.
+    /// Sessions of the colour network kept at once; 0: a few on the processor, on the card as many as its memory holds.
     pub sessions: usize,
 }
 
@@ -39,7 +43,13 @@ pub struct EngineSettings {
 pub(super) trait Work {
     fn scene_scores(&mut self, grey: &Plane) -> Result<SceneScores, InferenceError>;
     fn denoise(&mut self, grey: &Plane, sigma: f32) -> Result<Plane, InferenceError>;
+    /// How many pictures of this kind are best coloured in one run when `waiting` of them wait, 1 or more.
+    fn batch(&self, kind: &Kind, waiting: usize) -> usize;
     fn colorize(&mut self, request: &ColorizeRequest) -> Result<Coloured, InferenceError>;
+    /// Colours several pictures of one kind in one run; as many answers, in their order. An error is the run's.
+    fn colorize_together(&mut self, requests: &[ColorizeRequest]) -> Result<Vec<Answer>, InferenceError>;
+    /// Runs a session of this kind once.
+    fn warm_up(&mut self, kind: &Kind) -> Result<(), InferenceError>;
     /// Lets every session go: after a panic none of them is trusted.
     fn forget_sessions(&mut self);
 }
@@ -47,10 +57,32 @@ pub(super) trait Work {
 /// Where an answer goes. Holds one, so that the thread never waits for a caller.
 type Reply<T> = SyncSender<Result<T, InferenceError>>;
 
+/// The answer for one picture.
+pub(super) type Answer = Result<Coloured, InferenceError>;
+
+/// What pictures must have in common to share a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// Catalogue id.
+    pub(super) model: String,
+    /// Of the padded copy.
+    pub(super) size: Size,
+    /// Asked for.
+    pub(super) precision: Precision,
+}
+
+impl Kind {
+    /// Of a picture.
+    pub(super) fn of(request: &ColorizeRequest) -> Self {
+        Self { model: request.model.clone(), size: request.input.size(), precision: request.precision }
+    }
+}
+
 enum Request {
     Scene { grey: Plane, reply: Reply<SceneScores> },
     Denoise { grey: Plane, sigma: f32, reply: Reply<Plane> },
     Colorize { request: ColorizeRequest, reply: Reply<Coloured> },
+    WarmUp { kind: Kind, reply: Reply<()> },
 }
 
 /// Handle of the inference thread. The thread ends, and is waited for, when the last handle goes.
@@ -119,6 +151,17 @@ impl Engine {
         self.ask(|reply| Request::Denoise { grey, sigma, reply })
     }
 
+    /// Makes a session ready for pictures of one size and runs it once, if the device needs that: on the card the first run of a
+    /// size takes seconds. Says how long it took, or nothing where a first picture would be no slower.
+    pub fn warm_up(&self, model: &str, size: Size, precision: Precision) -> Result<Option<Duration>, InferenceError> {
+        if self.device().provider == Provider::Cpu {
+            return Ok(None);
+        }
+        let begun = Instant::now();
+        self.ask(|reply| Request::WarmUp { kind: Kind { model: model.to_owned(), size, precision }, reply })?;
+        Ok(Some(begun.elapsed()))
+    }
+
     /// Colours a picture.
     pub fn colorize(&self, request: ColorizeRequest) -> Result<Coloured, InferenceError> {
         self.ask(|reply| Request::Colorize { request, reply })
@@ -144,15 +187,45 @@ impl Drop for InferenceThread {
     }
 }
 
-/// Answers requests in the order in which they come, until nobody can send one.
+/// A picture and where its colours go.
+type Picture = (ColorizeRequest, Reply<Coloured>);
+
+/// Answers requests until nobody can send one: the small networks' at once, pictures to colour when everything that has arrived
+/// is known, so that those of one kind can share a run. Nothing is waited for to fill one.
 fn serve(mut work: impl Work, queue: &Receiver<Request>) {
-    while let Ok(request) = queue.recv() {
+    let mut waiting: Waiting<Kind, Picture> = Waiting::new();
+    loop {
+        let next = if waiting.is_empty() { queue.recv().map_err(|_| TryRecvError::Disconnected) } else { queue.try_recv() };
         // A caller that no longer waits has dropped its end; its answer goes nowhere.
-        match request {
-            Request::Scene { grey, reply } => drop(reply.send(answer(&mut work, |work| work.scene_scores(&grey)))),
-            Request::Denoise { grey, sigma, reply } => drop(reply.send(answer(&mut work, |work| work.denoise(&grey, sigma)))),
-            Request::Colorize { request, reply } => drop(reply.send(answer(&mut work, |work| work.colorize(&request)))),
+        match next {
+            Ok(Request::Scene { grey, reply }) => drop(reply.send(answer(&mut work, |work| work.scene_scores(&grey)))),
+            Ok(Request::Denoise { grey, sigma, reply }) => drop(reply.send(answer(&mut work, |work| work.denoise(&grey, sigma)))),
+            Ok(Request::WarmUp { kind, reply }) => drop(reply.send(answer(&mut work, |work| work.warm_up(&kind)))),
+            Ok(Request::Colorize { request, reply }) => waiting.push(Instant::now(), Kind::of(&request), (request, reply)),
+            Err(TryRecvError::Disconnected) if waiting.is_empty() => return,
+            Err(_) => {
+                let next = waiting.take(Instant::now(), |kind, count| work.batch(kind, count));
+                colour(&mut work, next);
+            }
         }
+    }
+}
+
+/// Colours pictures of one kind, in one run if there are several. When that fails each is tried alone: the one that cannot be
+/// coloured fails, and the others do not.
+fn colour<W: Work>(work: &mut W, pictures: Vec<Picture>) {
+    let (requests, replies): (Vec<ColorizeRequest>, Vec<Reply<Coloured>>) = pictures.into_iter().unzip();
+    if requests.len() > 1 {
+        match answer(work, |work| work.colorize_together(&requests)) {
+            Ok(answers) => return replies.iter().zip(answers).for_each(|(reply, answer)| drop(reply.send(answer))),
+            Err(error) => {
+                let (model, count) = (requests[0].model.as_str(), requests.len());
+                warn!(model, count, error = %error, "A run of {count} pictures failed: each is tried alone");
+            }
+        }
+    }
+    for (request, reply) in requests.iter().zip(replies) {
+        drop(reply.send(answer(work, |work| work.colorize(request))));
     }
 }
 

@@ -11,6 +11,8 @@ use crate::inference::{Precision, PrecisionFacts, Provider, Said};
 struct Counts {
     forgotten: Arc<AtomicUsize>,
     dropped: Arc<AtomicUsize>,
+    /// Pictures that shared a run.
+    together: Arc<AtomicUsize>,
 }
 
 struct Pretended(Counts);
@@ -32,7 +34,18 @@ impl Work for Pretended {
         Ok(Plane::filled(grey.size(), sigma))
     }
 
+    fn batch(&self, _: &Kind, waiting: usize) -> usize {
+        waiting.min(4)
+    }
+
+    fn colorize_together(&mut self, requests: &[ColorizeRequest]) -> Result<Vec<Answer>, InferenceError> {
+        assert!(requests.iter().all(|request| request.input.data()[0] != 13.0), "an unlucky picture among others");
+        self.0.together.fetch_add(requests.len(), Ordering::SeqCst);
+        Ok(requests.iter().map(|request| self.colorize(request)).collect())
+    }
+
     fn colorize(&mut self, request: &ColorizeRequest) -> Result<Coloured, InferenceError> {
+        assert_ne!(request.input.data()[0], 13.0, "an unlucky picture");
         let chroma = ChromaPlanes { a: request.input.clone(), b: request.input.clone() };
         let said = Said { non_finite: 0, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_spread: 0.0 };
         let precision = PrecisionFacts {
@@ -44,6 +57,10 @@ impl Work for Pretended {
             provider: Provider::Cpu,
         };
         Ok(Coloured { chroma, said, precision })
+    }
+
+    fn warm_up(&mut self, _: &Kind) -> Result<(), InferenceError> {
+        Ok(())
     }
 
     fn forget_sessions(&mut self) {
@@ -109,6 +126,32 @@ fn a_picture_that_hits_a_defect_fails_alone_and_sessions_are_made_afresh() {
     assert!(matches!(&error, InferenceError::Panicked { message } if message.contains("an unlucky picture")), "{error}");
     assert_eq!(counts.forgotten.load(Ordering::SeqCst), 1);
     assert!(engine.scene_scores(grey(1.0)).is_ok());
+}
+
+#[test]
+fn pictures_that_wait_share_a_run_and_one_that_cannot_be_coloured_fails_alone() {
+    let counts = Counts::default();
+    let (requests, queue) = sync_channel(QUEUE);
+    let ask = |value: f32| {
+        let (reply, answer) = sync_channel(1);
+        let request = ColorizeRequest { model: "m".into(), input: grey(value), precision: Precision::Fp16 };
+        requests.send(Request::Colorize { request, reply }).unwrap();
+        answer
+    };
+    let answers = [1.0, 2.0, 3.0, 4.0, 5.0, 13.0, 7.0].map(ask);
+    drop(requests);
+    let pretended = Pretended(counts.clone());
+    let thread = thread::Builder::new().name("inference".into()).spawn(move || serve(pretended, &queue)).unwrap();
+    let answers = answers.map(|answer| answer.recv().unwrap());
+    thread.join().unwrap();
+    assert_eq!(counts.together.load(Ordering::SeqCst), 4, "of seven, four share a run; the next three have a guilty one");
+    for (index, answer) in answers.iter().enumerate() {
+        match answer {
+            Ok(coloured) => assert_eq!(coloured.chroma.a, grey((index + 1) as f32)),
+            Err(error) => assert!(index == 5 && error.to_string().contains("an unlucky picture"), "{index}: {error}"),
+        }
+    }
+    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1);
 }
 
 #[test]

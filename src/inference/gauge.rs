@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use nvml_wrapper::Nvml;
-
 use super::colour_model::{Batch, Model, Session};
 use super::options::MemoryUse;
 use super::session::Place;
@@ -60,7 +58,7 @@ impl Gauge {
     /// # Errors
     /// The runtime or the device cannot be used.
     pub fn open(settings: &EngineSettings, catalogue: &Catalogue) -> Result<Self, InferenceError> {
-        let used_before = used();
+        let used_before = device::used_memory();
         let loaded = runtime::load(&runtime::locate_for(settings.provider)?)?;
         let (place, report) = device::choose(&loaded, settings)?;
         Ok(Self { place, report, catalogue: catalogue.clone(), used_before })
@@ -82,15 +80,19 @@ impl Gauge {
         let pictures: Vec<&Plane> = request.pictures.iter().collect();
         let batch = Batch { pictures: pictures.len(), size: pictures[0].size() };
         let model = Model::read(&self.catalogue, &entry)?;
+        step("opened", self.used_before);
         let begun = Instant::now();
         let (mut session, _) = model.open(&place, &entry.id, batch, precision, false)?;
+        step("session", self.used_before);
         let ran = session.run(&entry.id, &pictures)?;
+        step("first run", self.used_before);
         let first_ms = millis(begun);
         // Plans of the first run may be made in the second: one more before the clock.
         session.run(&entry.id, &pictures)?;
+        step("second run", self.used_before);
         let host_ms = median(request.runs, || session.run(&entry.id, &pictures).map(drop))?;
         let resident_ms = resident(&mut session, request.runs)?;
-        let card_mib = self.used_before.zip(used()).map(|(before, now)| now.saturating_sub(before) >> 20);
+        let card_mib = self.used_before.zip(device::used_memory()).map(|(before, now)| now.saturating_sub(before) >> 20);
         let precision = colorizer::facts(request.precision, unmet, session.stored(), ran[0].observed, None);
         let chroma = ran.into_iter().map(|ran| ran.chroma).collect();
         Ok(Gauged { first_ms, resident_ms, host_ms, card_mib, precision, chroma })
@@ -126,8 +128,8 @@ fn millis(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
-/// Memory in use on the card that CUDA counts first, whoever uses it, bytes.
-fn used() -> Option<u64> {
-    let nvml = Nvml::init().ok()?;
-    Some(device::card(&nvml)?.memory_info().ok()?.used)
+fn step(what: &str, before: Option<u64>) {
+    if std::env::var("X_MEM").is_ok() {
+        eprintln!("   {what}: {:?} MiB", device::used_memory().zip(before).map(|(now, before)| (now - before) >> 20));
+    }
 }

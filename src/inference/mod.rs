@@ -5,10 +5,11 @@
 //! |---|---|
 //! | `catalogue` | which models there are, and whether a file is the pinned one |
 //! | `runtime` | where ONNX Runtime is, how it gets there |
-//! | `engine` | the handle everybody else holds, and the thread behind it |
+//! | `engine`, `queue` | the handle everybody else holds, the thread behind it, and what that takes next |
 //! | `networks` | everything that thread has loaded |
 //! | `device` | CUDA or the processor, and why |
 //! | `session`, `resident` | one network: with its arrays in this machine's memory, or with their places on the card |
+//! | `transfer` | copies of large arrays |
 //! | `options`, `profile` | what a session is told, and what its own run says about where and how it ran |
 //! | `pool` | which sessions of the small networks are kept |
 //! | `shelf`, `colour_model` | which colour networks are kept, and how much memory each takes |
@@ -40,11 +41,13 @@ mod options;
 mod pool;
 mod precision;
 mod profile;
+mod queue;
 mod resident;
 mod router;
 pub mod runtime;
 mod session;
 mod shelf;
+mod transfer;
 mod trial;
 
 pub use array::{Array, ArrayError};

@@ -3,14 +3,17 @@
 use super::colorizer::Colorizer;
 use super::colour_model::Model;
 use super::denoiser::Denoiser;
-use super::engine::Work;
+use super::engine::{Answer, Kind, Work};
 use super::router::Router;
 use super::session::Place;
 use super::{
-    Catalogue, ColorizeRequest, Coloured, DeviceReport, EngineSettings, Entry, InferenceError, ModelKind, device, runtime,
+    Catalogue, ColorizeRequest, Coloured, DeviceReport, EngineSettings, Entry, InferenceError, ModelKind, Provider, device, runtime,
 };
 use crate::imaging::Plane;
 use crate::routing::SceneScores;
+
+/// Sessions of colour networks kept on the processor unless settings say otherwise: making one takes about as long as a run.
+const KEPT_ON_PROCESSOR: usize = 4;
 
 /// Everything that was loaded.
 #[derive(Debug)]
@@ -47,7 +50,12 @@ impl Networks {
             }
         }
         let memory = settings.model_memory_mib.saturating_mul(1 << 20);
-        let colorizer = Colorizer::new(catalogue.clone(), colour, settings.sessions, memory);
+        let sessions = match (settings.sessions, place.provider) {
+            (0, Provider::Cpu) => KEPT_ON_PROCESSOR,
+            (0, Provider::Cuda) => usize::MAX,
+            (count, _) => count,
+        };
+        let colorizer = Colorizer::new(catalogue.clone(), colour, sessions, memory);
         Ok((Self { place, router, denoiser, colorizer }, report))
     }
 }
@@ -63,8 +71,20 @@ impl Work for Networks {
         self.denoiser.as_mut().ok_or_else(not_loaded)?.clean(&self.place, grey, sigma)
     }
 
+    fn batch(&self, kind: &Kind, waiting: usize) -> usize {
+        self.colorizer.batch(&self.place, &kind.model, kind.size, waiting)
+    }
+
     fn colorize(&mut self, request: &ColorizeRequest) -> Result<Coloured, InferenceError> {
         self.colorizer.colorize(&self.place, request)
+    }
+
+    fn colorize_together(&mut self, requests: &[ColorizeRequest]) -> Result<Vec<Answer>, InferenceError> {
+        self.colorizer.colorize_together(&self.place, requests)
+    }
+
+    fn warm_up(&mut self, kind: &Kind) -> Result<(), InferenceError> {
+        self.colorizer.warm_up(&self.place, &kind.model, kind.size, kind.precision)
     }
 
     fn forget_sessions(&mut self) {

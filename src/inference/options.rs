@@ -105,6 +105,9 @@ fn experiment(mut cuda: ep::CUDA) -> ep::CUDA {
             _ => ConvAlgorithmSearch::Heuristic,
         });
     }
+    if std::env::var("X_WS").is_ok() {
+        cuda = cuda.with_conv_max_workspace(false);
+    }
     if std::env::var("X_STRICT").is_ok_and(|v| v == "0") {
         cuda = cuda.with_skip_layer_norm_strict_mode(false);
     }

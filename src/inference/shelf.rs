@@ -57,6 +57,13 @@ impl<K: Display + PartialEq, T> Shelf<K, T> {
         }
     }
 
+    /// Lets the oldest of the things that `counts` go; whether there was one.
+    pub(super) fn let_oldest_go(&mut self, counts: impl Fn(&K) -> bool) -> bool {
+        let oldest = self.kept.iter().position(|kept| counts(&kept.key));
+        oldest.into_iter().for_each(|index| self.let_go(index));
+        oldest.is_some()
+    }
+
     /// Lets the oldest of the things that `counts` go until fewer than `count` of them are kept.
     pub(super) fn keep_fewer_than(&mut self, count: usize, counts: impl Fn(&K) -> bool) {
         while self.kept.iter().filter(|kept| counts(&kept.key)).count() >= count.max(1) {

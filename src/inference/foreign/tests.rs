@@ -21,7 +21,7 @@ fn shape_error(small: &Small) -> String {
 pub(in crate::inference) fn processor() -> Place {
     let library = runtime::locate_for(ProviderChoice::Cpu).expect("run `autochrome setup` before the tests");
     let environment = runtime::load(&library).expect("the installed runtime loads").environment;
-    Place { environment, provider: Provider::Cpu, threads: 1, memory_mib: 0, tf32: true }
+    Place { environment, provider: Provider::Cpu, threads: 1, memory_mib: 0, memory: crate::inference::MemoryUse::Fast, tf32: true }
 }
 
 #[test]
@@ -42,8 +42,8 @@ fn what_our_own_graph_code_writes_is_such_a_file() {
         let graph = weights.graph(Size::new(64, 32), precision, Provider::Cpu);
         let found = examine(&graph).unwrap();
         assert_eq!((found.size(), found.precision()), (Some(FixedSize { width: 64, height: 32 }), precision));
-        // Position codes count here, and BatchNorms are folded away.
-        assert!(found.parameters().abs_diff(weights.parameters()) * 100 < weights.parameters(), "{found:?}");
+        // Position codes and products of two layers count here, and BatchNorms are folded away.
+        assert!(found.parameters().abs_diff(weights.parameters()) * 20 < weights.parameters(), "{found:?}");
         self_check(&processor(), "ours", &graph, &found).unwrap();
     }
 }
