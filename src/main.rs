@@ -7,6 +7,8 @@ use autochrome::{commands, telemetry};
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    // First of all, while there is one thread.
+    autochrome::inference::choose_cublas_workspaces();
     let cli = Cli::parse();
     telemetry::start(cli.log == LogForm::Json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build() {

@@ -29,9 +29,7 @@ impl std::str::FromStr for Cell {
         let numbers: Vec<u32> = text.split('x').map(str::parse).collect::<Result<_, _>>().unwrap_or_default();
         let side = |side: &u32| (32..=LONGEST).contains(side) && side.is_multiple_of(32);
         match numbers[..] {
-            [width, height, pictures]
-                if side(&width) && side(&height) && (1..=MOST_PICTURES).contains(&(pictures as usize)) =>
-            {
+            [width, height, pictures] if side(&width) && side(&height) && (1..=MOST_PICTURES).contains(&(pictures as usize)) => {
                 Ok(Self { size: Size::new(width, height), pictures: pictures as usize })
             }
             _ => Err(format!(
@@ -48,7 +46,8 @@ mod tests {
     #[test]
     fn a_cell_is_two_sides_and_a_number_of_pictures() {
         assert_eq!("1280x960x2".parse(), Ok(Cell { size: Size::new(1280, 960), pictures: 2 }));
-        for wrong in ["512x512", "512x500x1", "512x512x0", "512x512x9", "0x512x1", "512x512x1x1", "-512x512x1", "8192x512x1", ""] {
+        for wrong in ["512x512", "512x500x1", "512x512x0", "512x512x9", "0x512x1", "512x512x1x1", "-512x512x1", "8192x512x1", ""]
+        {
             assert!(wrong.parse::<Cell>().unwrap_err().contains("multiples of 32"), "{wrong}");
         }
     }

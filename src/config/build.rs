@@ -15,7 +15,7 @@ use super::settings::{
 use super::values::Value;
 use crate::codec::{DecodeLimits, EncodeSettings, Format, TiffCompression};
 use crate::imaging::{ExtentRules, Preprocessing};
-use crate::inference::{EngineSettings, Precision, ProviderChoice};
+use crate::inference::{EngineSettings, GuardBounds, Precision, ProviderChoice};
 use crate::ingest::Ready;
 use crate::job::RetryPolicy;
 use crate::routing::{RoutingRules, Scene};
@@ -243,6 +243,7 @@ impl<'a> Scope<'a> {
             model_memory_mib: (machine.memory_mib.saturating_sub(self.workers(machine).memory_mib) / 4 * 3).max(1),
             threads: if threads == 0 { machine.cores } else { threads },
             sessions: self.count("device.sessions"),
+            guard: GuardBounds { chroma_min: self.number("guard.chroma_min") as f32, ab_max: self.number("guard.ab_max") as f32 },
         }
     }
 

@@ -82,6 +82,9 @@ pub(super) const KEYS: &[Key] = &[
     key!("device.threads", None, Whole { min: 0, max: 256 }, Integer(0), "threads of one network run on the CPU; 0: as many as there are cores"),
     key!("device.sessions", None, Whole { min: 0, max: 64 }, Integer(0), "colour networks kept ready, one for each model, size and precision; 0: four on the processor, on the card as many as its memory holds"),
 
+    key!("guard.chroma_min", None, Real { min: 0.0, max: 10.0 }, Number(0.5), "chroma, Lab units, that some pixels of a picture that is not blank must reach (mean and three spreads), else it is run again in FP32: 0.5 is below any visible difference, and vanished chroma is how an overflow shows that later layers absorbed"),
+    key!("guard.ab_max", None, Real { min: 110.0, max: 65_504.0 }, Number(300.0), "largest a* or b* that is believed, either sign: sRGB ends at 108, and the authors' weights reach 180 on sound pictures"),
+
     key!("scene.portrait.model", Some("portrait.model"), Name, Text("ddcolor-starter"), PORTRAIT),
     key!("scene.portrait.height.min", Some("portrait.height.min"), HEIGHT, Integer(460), "smallest height of the network's copy of a portrait, pixels"),
     key!("scene.portrait.height.max", Some("portrait.height.max"), HEIGHT, Integer(680), "largest height of it"),

@@ -42,7 +42,12 @@ pub(super) async fn warm_up<'p>(
         }
     }
     if count > 0 {
-        info!(count, seconds = total.as_secs_f64(), "{count} sizes of colour networks are ready after {:.0} s", total.as_secs_f64());
+        info!(
+            count,
+            seconds = total.as_secs_f64(),
+            "{count} sizes of colour networks are ready after {:.0} s",
+            total.as_secs_f64()
+        );
     }
     false
 }

@@ -64,7 +64,8 @@ fn a_squashed_copy_is_a_square_of_the_largest_height() {
 #[test]
 fn most_scans_share_nine_sizes() {
     // Aspects of 2,681 photographs of thirteen collections, by how many in a thousand have about that one.
-    let seen = [(0.56, 30), (0.67, 60), (0.69, 30), (0.75, 200), (0.8, 60), (0.98, 150), (1.0, 280), (1.2, 40), (1.25, 60), (1.33, 60)];
+    let seen =
+        [(0.56, 30), (0.67, 60), (0.69, 30), (0.75, 200), (0.8, 60), (0.98, 150), (1.0, 280), (1.2, 40), (1.25, 60), (1.33, 60)];
     let seen = seen.into_iter().chain([(1.49, 60), (1.5, 100), (1.62, 20), (1.78, 50)]);
     let mut padding = 0.0;
     let mut sizes = std::collections::BTreeSet::new();
@@ -113,8 +114,11 @@ fn a_network_of_one_size_gets_that_size_whatever_the_scene_says() {
 }
 
 fn any_rules() -> impl Strategy<Value = ExtentRules> {
-    (1_u32..2000, 0_u32..2000, any::<bool>(), 1024_u64..8_000_000).prop_map(|(min_height, more, enlarge, max_area)| {
-        ExtentRules { min_height, max_height: min_height + more, enlarge, max_area }
+    (1_u32..2000, 0_u32..2000, any::<bool>(), 1024_u64..8_000_000).prop_map(|(min_height, more, enlarge, max_area)| ExtentRules {
+        min_height,
+        max_height: min_height + more,
+        enlarge,
+        max_area,
     })
 }
 

@@ -54,7 +54,8 @@ pub fn check(settings: &EngineSettings, catalogue: &Catalogue, request: &CheckRe
             let spec = GraphSpec { outputs: request.outputs, ..GraphSpec::new(size, precision, place.provider) };
             let graph = weights.graph_of(spec);
             drop(weights);
-            let mut network = Network::open(&place, &entry.id, &graph, Treatment::AsWritten(Tuning { pictures: 1, memory: MemoryUse::Small }))?;
+            let mut network =
+                Network::open(&place, &entry.id, &graph, Treatment::AsWritten(Tuning { pictures: 1, memory: MemoryUse::Small }))?;
             drop(graph);
             let names = if request.outputs == Outputs::Traced { &TRACED[..] } else { &TRACED[TRACED.len() - 1..] };
             let input = Input { name: "rgb", shape, data: &request.rgb.values };

@@ -8,7 +8,7 @@ use super::numerics::{self, Accepted, Refused, Said};
 use super::profile::Observed;
 use super::session::Place;
 use super::shelf::Shelf;
-use super::{Catalogue, Entry, Fallback, InferenceError, Precision, PrecisionFacts, Provider, ddcolor, device};
+use super::{Catalogue, Entry, Fallback, GuardBounds, InferenceError, Precision, PrecisionFacts, Provider, ddcolor, device};
 use crate::imaging::{ChromaPlanes, Plane, Size};
 
 /// One picture for the colour network.
@@ -89,14 +89,15 @@ pub(super) struct Colorizer {
     entries: BTreeMap<String, Entry>,
     /// Sessions kept at once.
     sessions: usize,
+    guard: GuardBounds,
     shelf: Shelf<Key, Loaded>,
 }
 
 impl Colorizer {
     /// Loads nothing yet. `sessions` is how many are kept, `memory` how many bytes weights and sessions may take together.
-    pub(super) fn new(catalogue: Catalogue, entries: Vec<Entry>, sessions: usize, memory: u64) -> Self {
+    pub(super) fn new(catalogue: Catalogue, entries: Vec<Entry>, sessions: usize, memory: u64, guard: GuardBounds) -> Self {
         let entries = entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
-        Self { catalogue, entries, sessions, shelf: Shelf::new(memory) }
+        Self { catalogue, entries, sessions, guard, shelf: Shelf::new(memory) }
     }
 
     /// How many of `waiting` pictures of one kind are best coloured in one run.
@@ -152,7 +153,8 @@ impl Colorizer {
         // A file of others has one precision and no twin: it is run once.
         let first = if entry.is_onnx() { Precision::Fp32 } else { first };
         let mut stored = None;
-        let accepted = numerics::run_guarded(first, numerics::deviation(input), |precision| {
+        let guard = self.guard;
+        let accepted = numerics::run_guarded(first, numerics::deviation(input), &guard, |precision| {
             let Ran { chroma, said, observed } = match ran.take() {
                 Some(ran) => ran,
                 None => {
@@ -182,7 +184,13 @@ impl Colorizer {
         }
     }
 
-    fn try_run(&mut self, place: &Place, entry: &Entry, pictures: &[&Plane], precision: Precision) -> Result<Runs, InferenceError> {
+    fn try_run(
+        &mut self,
+        place: &Place,
+        entry: &Entry,
+        pictures: &[&Plane],
+        precision: Precision,
+    ) -> Result<Runs, InferenceError> {
         let (provider, size) = (place.provider, pictures[0].size());
         let batch = Batch { pictures: pictures.len(), size };
         let own = (!entry.is_onnx()).then_some(precision);

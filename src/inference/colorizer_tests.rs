@@ -91,7 +91,7 @@ impl Models {
     }
 
     fn colorizer(&self, memory: u64) -> Colorizer {
-        Colorizer::new(Catalogue::open(self.dir.path()).unwrap(), self.entries.clone(), 8, memory)
+        Colorizer::new(Catalogue::open(self.dir.path()).unwrap(), self.entries.clone(), 8, memory, GuardBounds::default())
     }
 }
 

@@ -5,9 +5,9 @@
 
 use super::ddcolor::{GraphSpec, Outputs, PictureInput, SAID, STRIPS, Weights};
 use super::foreign::{self, Examined, ForeignError};
-use super::profile::Observed;
 use super::numerics::Said;
 use super::options::{Treatment, Tuning};
+use super::profile::Observed;
 use super::resident::{Port, Resident};
 use super::session::{Input, Network, Place};
 use super::{Array, Catalogue, Entry, FixedSize, InferenceError, Precision, Provider, transfer};
@@ -51,7 +51,7 @@ enum Form {
     /// Our own graph on the processor.
     Ours(Network),
     /// Our own graph on the card.
-    Resident(Resident),
+    Resident(Box<Resident>),
     Foreign(Network, Examined),
 }
 
@@ -283,6 +283,7 @@ fn ours(place: &Place, id: &str, Batch { pictures, size }: Batch, graph: &[u8]) 
     }
     let (width, height) = (size.width as usize, size.height as usize);
     let input = Port { name: INPUT, shape: &[pictures, 1, height, width] };
-    let outputs = [Port { name: "ab", shape: &[pictures, 2, height, width] }, Port { name: "said", shape: &[SAID, pictures, STRIPS] }];
-    Ok(Form::Resident(Resident::open(place, id, graph, tuning, input, &outputs)?))
+    let outputs =
+        [Port { name: "ab", shape: &[pictures, 2, height, width] }, Port { name: "said", shape: &[SAID, pictures, STRIPS] }];
+    Ok(Form::Resident(Box::new(Resident::open(place, id, graph, tuning, input, &outputs)?)))
 }

@@ -1,7 +1,7 @@
 //! The denoiser: a grey plane without its noise.
 
-use super::pool::Pool;
 use super::options::Treatment;
+use super::pool::Pool;
 use super::session::{Input, Network, Place};
 use super::{InferenceError, Provider};
 use crate::imaging::{Plane, Size};

@@ -9,9 +9,9 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 use super::error::with_cause;
+use super::options::MemoryUse;
 use super::runtime::{self, Loaded};
 use super::session::Place;
-use super::options::MemoryUse;
 use super::{EngineSettings, InferenceError, Provider, ProviderChoice, native, trial};
 
 /// What the device says of itself.

@@ -14,7 +14,9 @@ use tracing::warn;
 
 use super::networks::Networks;
 use super::queue::Waiting;
-use super::{Catalogue, ColorizeRequest, Coloured, DeviceReport, Entry, InferenceError, Precision, Provider, ProviderChoice};
+use super::{
+    Catalogue, ColorizeRequest, Coloured, DeviceReport, Entry, GuardBounds, InferenceError, Precision, Provider, ProviderChoice,
+};
 use crate::imaging::{Plane, Size};
 use crate::routing::SceneScores;
 
@@ -37,6 +39,8 @@ pub struct EngineSettings {
     pub threads: usize,
     /// Sessions of the colour network kept at once; 0: a few on the processor, on the card as many as its memory holds.
     pub sessions: usize,
+    /// What of a colour network's output is believed.
+    pub guard: GuardBounds,
 }
 
 /// What the inference thread can do.

@@ -6,7 +6,8 @@ use super::colour_model::{Batch, Model, Session};
 use super::options::MemoryUse;
 use super::session::Place;
 use super::{
-    Catalogue, DeviceReport, Difference, EngineSettings, InferenceError, ModelKind, Precision, PrecisionFacts, colorizer, device, runtime,
+    Catalogue, DeviceReport, Difference, EngineSettings, InferenceError, ModelKind, Precision, PrecisionFacts, colorizer, device,
+    runtime,
 };
 use crate::imaging::{ChromaPlanes, Plane};
 
@@ -80,16 +81,12 @@ impl Gauge {
         let pictures: Vec<&Plane> = request.pictures.iter().collect();
         let batch = Batch { pictures: pictures.len(), size: pictures[0].size() };
         let model = Model::read(&self.catalogue, &entry)?;
-        step("opened", self.used_before);
         let begun = Instant::now();
         let (mut session, _) = model.open(&place, &entry.id, batch, precision, false)?;
-        step("session", self.used_before);
         let ran = session.run(&entry.id, &pictures)?;
-        step("first run", self.used_before);
         let first_ms = millis(begun);
         // Plans of the first run may be made in the second: one more before the clock.
         session.run(&entry.id, &pictures)?;
-        step("second run", self.used_before);
         let host_ms = median(request.runs, || session.run(&entry.id, &pictures).map(drop))?;
         let resident_ms = resident(&mut session, request.runs)?;
         let card_mib = self.used_before.zip(device::used_memory()).map(|(before, now)| now.saturating_sub(before) >> 20);
@@ -102,7 +99,9 @@ impl Gauge {
 impl Gauged {
     /// How far the colours are from those of another measurement, value by value, a* and b* alike.
     pub fn apart(&self, other: &Self) -> Difference {
-        let values = |gauged: &Self| gauged.chroma.iter().flat_map(|planes| [planes.a.data(), planes.b.data()]).flatten().copied().collect();
+        let values = |gauged: &Self| {
+            gauged.chroma.iter().flat_map(|planes| [planes.a.data(), planes.b.data()]).flatten().copied().collect()
+        };
         let (got, want): (Vec<f32>, Vec<f32>) = (values(self), values(other));
         Difference::between(&got, &want)
     }
@@ -126,10 +125,4 @@ fn median(runs: u32, mut run: impl FnMut() -> Result<(), InferenceError>) -> Res
 
 fn millis(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
-}
-
-fn step(what: &str, before: Option<u64>) {
-    if std::env::var("X_MEM").is_ok() {
-        eprintln!("   {what}: {:?} MiB", device::used_memory().zip(before).map(|(now, before)| (now - before) >> 20));
-    }
 }

@@ -7,7 +7,8 @@ use super::engine::{Answer, Kind, Work};
 use super::router::Router;
 use super::session::Place;
 use super::{
-    Catalogue, ColorizeRequest, Coloured, DeviceReport, EngineSettings, Entry, InferenceError, ModelKind, Provider, device, runtime,
+    Catalogue, ColorizeRequest, Coloured, DeviceReport, EngineSettings, Entry, InferenceError, ModelKind, Provider, device,
+    runtime,
 };
 use crate::imaging::Plane;
 use crate::routing::SceneScores;
@@ -55,7 +56,7 @@ impl Networks {
             (0, Provider::Cuda) => usize::MAX,
             (count, _) => count,
         };
-        let colorizer = Colorizer::new(catalogue.clone(), colour, sessions, memory);
+        let colorizer = Colorizer::new(catalogue.clone(), colour, sessions, memory, settings.guard);
         Ok((Self { place, router, denoiser, colorizer }, report))
     }
 }

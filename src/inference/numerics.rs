@@ -4,14 +4,23 @@ use super::ddcolor::STRIPS;
 use super::{Fallback, InferenceError, Precision};
 use crate::imaging::{ChromaPlanes, Plane};
 
-/// Chroma (Lab units) that some pixels must reach (see [`upper_chroma`]), else the result is as good as grey: 0.5 is below any
-/// visible difference (one just noticeable is about 1 to 2.3). Vanishing chroma is how an overflow in FP16 shows when later
-/// layers absorb it.
-const GREY_BELOW: f32 = 0.5;
+/// What of a network's output is believed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GuardBounds {
+    /// Chroma (Lab units) that some pixels must reach, their mean and three spreads; what is less is as good as grey. Vanishing
+    /// chroma is how an overflow in FP16 shows when later layers absorb it.
+    pub chroma_min: f32,
+    /// Largest |a*| or |b*|. What lies outside sRGB is brought into it later; far beyond, it is no colour.
+    pub ab_max: f32,
+}
 
-/// Largest |a*| or |b*| believed. The sRGB gamut ends at 108; the official weights have been seen to reach 180 on valid
-/// pictures, and what lies outside the gamut is clipped later. Far beyond that it is no colour.
-const PLAUSIBLE_BELOW: f32 = 300.0;
+impl Default for GuardBounds {
+    /// 0.5 is below any visible difference (one just noticeable is about 1 to 2.3). The sRGB gamut ends at 108, and the official
+    /// weights have been seen to reach 180 on sound pictures.
+    fn default() -> Self {
+        Self { chroma_min: 0.5, ab_max: 300.0 }
+    }
+}
 
 /// Deviation of the input (in 0..=1) under which a flat result is what a flat picture deserves: 2.5 code values of 255.
 const BLANK_BELOW: f64 = 0.01;
@@ -88,12 +97,12 @@ pub(super) enum Verdict {
 }
 
 /// Judges what was said; `input_deviation` is the standard deviation of the network's input in 0..=1.
-pub(super) fn judge(found: &Said, input_deviation: f64) -> Verdict {
+pub(super) fn judge(found: &Said, input_deviation: f64, bounds: &GuardBounds) -> Verdict {
     if found.non_finite > 0 {
         Verdict::NonFinite
-    } else if found.ab_max.max(-found.ab_min) > PLAUSIBLE_BELOW {
+    } else if found.ab_max.max(-found.ab_min) > bounds.ab_max {
         Verdict::Implausible
-    } else if upper_chroma(found) < GREY_BELOW && input_deviation >= BLANK_BELOW {
+    } else if upper_chroma(found) < bounds.chroma_min && input_deviation >= BLANK_BELOW {
         Verdict::Collapsed
     } else {
         Verdict::Sound
@@ -108,7 +117,7 @@ fn upper_chroma(found: &Said) -> f32 {
 
 /// An error unless an output can be believed; for a network that is run once, without another precision to go on to.
 pub(super) fn believed(network: &str, found: &Said, input_deviation: f64) -> Result<(), InferenceError> {
-    match judge(found, input_deviation) {
+    match judge(found, input_deviation, &GuardBounds::default()) {
         Verdict::Sound => Ok(()),
         verdict => Err(disbelief(network, verdict, found)),
     }
@@ -131,7 +140,7 @@ pub(super) fn complaint(verdict: Verdict, found: &Said) -> String {
         Verdict::NonFinite => format!("{} values were not finite", found.non_finite),
         Verdict::Collapsed => format!("chroma vanished: mean {:.3} and spread {:.3}", found.chroma_mean, found.chroma_spread),
         Verdict::Implausible => {
-            format!("a*, b* from {:.0} to {:.0}, beyond ±{PLAUSIBLE_BELOW:.0}", found.ab_min, found.ab_max)
+            format!("a*, b* from {:.0} to {:.0}", found.ab_min, found.ab_max)
         }
     }
 }
@@ -170,13 +179,14 @@ pub(super) enum Refused<E> {
 pub(super) fn run_guarded<T, E>(
     first: Precision,
     input_deviation: f64,
+    bounds: &GuardBounds,
     mut run: impl FnMut(Precision) -> Result<(ChromaPlanes, Said, T), E>,
 ) -> Result<Accepted<T>, Refused<E>> {
     let mut precision = first;
     let mut fallback = None;
     loop {
         let (chroma, said, observed) = run(precision).map_err(Refused::Run)?;
-        match (judge(&said, input_deviation), precision) {
+        match (judge(&said, input_deviation, bounds), precision) {
             (Verdict::Sound, _) => return Ok(Accepted { chroma, said, observed, fallback }),
             (verdict, Precision::Fp32) => return Err(Refused::Numerics(verdict, said)),
             (verdict, Precision::Fp16) => {
@@ -193,6 +203,7 @@ mod tests {
     use crate::imaging::Size;
 
     const PHOTOGRAPH: f64 = 0.2;
+    const BOUNDS: GuardBounds = GuardBounds { chroma_min: 0.5, ab_max: 300.0 };
 
     fn planes(a: &[f32], b: &[f32]) -> ChromaPlanes {
         let plane = |values: &[f32]| Plane::new(Size::new(u32::try_from(values.len()).unwrap(), 1), values.to_vec()).unwrap();
@@ -231,7 +242,7 @@ mod tests {
         assert_eq!(found, Said { non_finite: 0, ab_min: -13.0, ab_max: 4.0, chroma_mean: 9.0, chroma_spread: 4.0 });
         said[STRIPS + 7] = 1.0;
         let broken = Said::from_strips(&said, 1, 2, 4 * STRIPS);
-        assert_eq!((broken.non_finite, judge(&broken, PHOTOGRAPH)), (3, Verdict::NonFinite));
+        assert_eq!((broken.non_finite, judge(&broken, PHOTOGRAPH, &BOUNDS)), (3, Verdict::NonFinite));
         said[STRIPS + 7] = f32::NAN;
         assert_eq!(Said::from_strips(&said, 1, 2, 4 * STRIPS).non_finite, 4 * STRIPS as u64);
     }
@@ -244,31 +255,41 @@ mod tests {
 
     #[test]
     fn chroma_that_vanished_is_noticed_and_a_little_of_it_is_colour() {
-        assert_eq!(judge(&look(&[0.1; 1000], &[0.05; 1000]), PHOTOGRAPH), Verdict::Collapsed);
+        assert_eq!(judge(&look(&[0.1; 1000], &[0.05; 1000]), PHOTOGRAPH, &BOUNDS), Verdict::Collapsed);
         // A red lantern in a grey street: one pixel in five hundred.
         let mut a = vec![0.1; 1000];
         a[7..9].fill(60.0);
-        assert_eq!(judge(&look(&a, &[0.0; 1000]), PHOTOGRAPH), Verdict::Sound);
+        assert_eq!(judge(&look(&a, &[0.0; 1000]), PHOTOGRAPH, &BOUNDS), Verdict::Sound);
+    }
+
+    #[test]
+    fn bounds_are_what_they_are_set_to() {
+        let found = look(&[40.0, 3.0], &[0.0, 0.0]);
+        let narrow = GuardBounds { ab_max: 30.0, ..BOUNDS };
+        assert_eq!(judge(&found, PHOTOGRAPH, &narrow), Verdict::Implausible);
+        let demanding = GuardBounds { chroma_min: 90.0, ..BOUNDS };
+        assert_eq!(judge(&found, PHOTOGRAPH, &demanding), Verdict::Collapsed);
+        assert_eq!(GuardBounds::default(), BOUNDS);
     }
 
     #[test]
     fn a_flat_picture_may_stay_grey() {
         let found = look(&[0.1; 4], &[0.0; 4]);
-        assert_eq!(judge(&found, 0.0), Verdict::Sound);
-        assert_eq!(judge(&found, PHOTOGRAPH), Verdict::Collapsed);
+        assert_eq!(judge(&found, 0.0, &BOUNDS), Verdict::Sound);
+        assert_eq!(judge(&found, PHOTOGRAPH, &BOUNDS), Verdict::Collapsed);
     }
 
     #[test]
     fn strong_colours_outside_the_gamut_are_believed_and_nonsense_is_not() {
-        assert_eq!(judge(&look(&[-180.0, 5.0], &[0.0, 5.0]), PHOTOGRAPH), Verdict::Sound);
-        assert_eq!(judge(&look(&[-65504.0, 5.0], &[0.0, 5.0]), PHOTOGRAPH), Verdict::Implausible);
-        assert_eq!(judge(&look(&[f32::INFINITY, 5.0], &[0.0, 5.0]), PHOTOGRAPH), Verdict::NonFinite);
+        assert_eq!(judge(&look(&[-180.0, 5.0], &[0.0, 5.0]), PHOTOGRAPH, &BOUNDS), Verdict::Sound);
+        assert_eq!(judge(&look(&[-65504.0, 5.0], &[0.0, 5.0]), PHOTOGRAPH, &BOUNDS), Verdict::Implausible);
+        assert_eq!(judge(&look(&[f32::INFINITY, 5.0], &[0.0, 5.0]), PHOTOGRAPH, &BOUNDS), Verdict::NonFinite);
     }
 
     #[test]
     fn a_sound_first_run_is_the_only_one() {
         let mut runs = Vec::new();
-        let accepted = run_guarded(Precision::Fp16, PHOTOGRAPH, |precision| {
+        let accepted = run_guarded(Precision::Fp16, PHOTOGRAPH, &BOUNDS, |precision| {
             runs.push(precision);
             let (chroma, said) = ran(good());
             Ok::<_, ()>((chroma, said, precision))
@@ -279,7 +300,7 @@ mod tests {
 
     #[test]
     fn fp16_that_overflows_is_run_again_in_fp32_and_both_facts_are_kept() {
-        let accepted = run_guarded(Precision::Fp16, PHOTOGRAPH, |precision| match precision {
+        let accepted = run_guarded(Precision::Fp16, PHOTOGRAPH, &BOUNDS, |precision| match precision {
             Precision::Fp16 => {
                 let (chroma, said) = ran(planes(&[f32::NAN, f32::INFINITY], &[1.0, 1.0]));
                 Ok::<_, ()>((chroma, said, precision))
@@ -300,7 +321,7 @@ mod tests {
     #[test]
     fn fp32_that_cannot_be_believed_ends_it() {
         let mut runs = 0;
-        let refused = run_guarded(Precision::Fp16, PHOTOGRAPH, |_| {
+        let refused = run_guarded(Precision::Fp16, PHOTOGRAPH, &BOUNDS, |_| {
             runs += 1;
             let (chroma, said) = ran(planes(&[0.0, 0.01], &[0.0, 0.0]));
             Ok::<_, ()>((chroma, said, ()))
@@ -312,7 +333,7 @@ mod tests {
     #[test]
     fn a_run_that_fails_is_not_repeated_in_another_precision() {
         let mut runs = 0;
-        let refused = run_guarded(Precision::Fp16, PHOTOGRAPH, |_| {
+        let refused = run_guarded(Precision::Fp16, PHOTOGRAPH, &BOUNDS, |_| {
             runs += 1;
             Err::<(ChromaPlanes, Said, ()), _>("device lost")
         });

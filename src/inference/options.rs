@@ -94,30 +94,5 @@ fn cuda(place: &Place, treatment: Treatment<'_>) -> ep::CUDA {
             if tuning.pictures >= 8 { AttentionBackend::CUDNN_FLASH_ATTENTION } else { AttentionBackend::FLASH_ATTENTION };
         cuda = cuda.with_attention_backend(attention).with_cuda_graph(tuning.memory == MemoryUse::Fast);
     }
-    experiment(cuda)
-}
-
-fn experiment(mut cuda: ep::CUDA) -> ep::CUDA {
-    if let Ok(search) = std::env::var("X_SEARCH") {
-        cuda = cuda.with_conv_algorithm_search(match search.as_str() {
-            "e" => ConvAlgorithmSearch::Exhaustive,
-            "d" => ConvAlgorithmSearch::Default,
-            _ => ConvAlgorithmSearch::Heuristic,
-        });
-    }
-    if std::env::var("X_WS").is_ok() {
-        cuda = cuda.with_conv_max_workspace(false);
-    }
-    if std::env::var("X_STRICT").is_ok_and(|v| v == "0") {
-        cuda = cuda.with_skip_layer_norm_strict_mode(false);
-    }
-    if let Ok(kernel) = std::env::var("X_SDPA") {
-        cuda = cuda.with_attention_backend(match kernel.as_str() {
-            "8" => AttentionBackend::CUDNN_FLASH_ATTENTION,
-            "1" => AttentionBackend::FLASH_ATTENTION,
-            "2" => AttentionBackend::EFFICIENT_ATTENTION,
-            _ => AttentionBackend::all(),
-        });
-    }
     cuda
 }

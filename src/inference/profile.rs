@@ -118,7 +118,9 @@ impl Arguments {
         let output = of(&self.output_type_shape, 0);
         let each = match self.op_name.as_str() {
             // Every output is a sum over the taps of one filter: [filters, …]. Turned, every input goes to as many.
-            "Conv" | "FusedConv" | "NhwcConv" | "NhwcFusedConv" => numbers(&output).saturating_mul(numbers(second.get(1..).unwrap_or(&[]))),
+            "Conv" | "FusedConv" | "NhwcConv" | "NhwcFusedConv" => {
+                numbers(&output).saturating_mul(numbers(second.get(1..).unwrap_or(&[])))
+            }
             "ConvTranspose" => numbers(&first).saturating_mul(numbers(second.get(1..).unwrap_or(&[]))),
             // Every query with every key, and the weights with the values.
             "MultiHeadAttention" | "Attention" => {
@@ -247,7 +249,8 @@ mod tests {
     fn islands_of_fp32_leave_an_fp16_network_what_it_is() {
         // Two small products in FP32 beside one large convolution in FP16: the work counts, not the operators.
         let small = || shaped("MatMul", CUDA, "float", ["[2,3]", "[3,5]", "[2,5]"]);
-        let found = observe(&profile(&[kernel("Cast", CUDA, "float"), kernel("Conv", CUDA, "float16"), small(), small()])).unwrap();
+        let found =
+            observe(&profile(&[kernel("Cast", CUDA, "float"), kernel("Conv", CUDA, "float16"), small(), small()])).unwrap();
         let (conv, product) = (4 * 64 * 3, 2 * 5 * 3);
         let want = Observed { provider: Provider::Cuda, heavy: 3, heavy_fp16: 1, work: conv + 2 * product, work_fp16: conv };
         assert_eq!(found, want);

@@ -5,11 +5,11 @@ use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, Memory
 use ort::session::{IoBinding, RunOptions, Session};
 use ort::value::Tensor;
 
+use super::InferenceError;
 use super::native::{CardCopies, CopyError};
 use super::options::{MemoryUse, Treatment, Tuning, builder};
 use super::profile::{Observed, ProfileDirectory};
 use super::session::{Place, read_back, unclear};
-use super::InferenceError;
 
 /// An input or output by name, f32.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,10 @@ impl Resident {
                 allocator(&session, AllocationDevice::CUDA_PINNED, MemoryType::CPUOutput)?,
             );
             let pair = |port: &Port<'_>, host: &Allocator| {
-                Ok::<_, ort::Error>(Pair { card: Tensor::new(&card, port.shape.to_vec())?, host: Tensor::new(host, port.shape.to_vec())? })
+                Ok::<_, ort::Error>(Pair {
+                    card: Tensor::new(&card, port.shape.to_vec())?,
+                    host: Tensor::new(host, port.shape.to_vec())?,
+                })
             };
             let mut binding = session.create_binding()?;
             let input_pair = pair(&input, &up)?;

@@ -5,8 +5,8 @@ use fast_image_resize::pixels::F32;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::InferenceError;
-use super::pool::Pool;
 use super::options::Treatment;
+use super::pool::Pool;
 use super::session::{Input, Network, Place};
 use crate::imaging::Plane;
 use crate::routing::SceneScores;

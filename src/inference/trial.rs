@@ -1,7 +1,7 @@
 //! A network of one convolution, to find out whether a provider works at all before a scan depends on it.
 
-use super::profile::Observed;
 use super::options::Treatment;
+use super::profile::Observed;
 use super::session::{Input, Network, Place};
 use super::{InferenceError, Provider};
 

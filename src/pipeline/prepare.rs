@@ -189,7 +189,7 @@ impl Region {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::{Catalogue, EngineSettings, ModelKind, ProviderChoice};
+    use crate::inference::{Catalogue, EngineSettings, GuardBounds, ModelKind, ProviderChoice};
 
     #[test]
     #[expect(clippy::cast_precision_loss, reason = "small test numbers")]
@@ -213,8 +213,14 @@ mod tests {
         let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
         let catalogue = Catalogue::open(&models).unwrap();
         let denoiser = catalogue.only(ModelKind::Denoise).unwrap().clone();
-        let settings =
-            EngineSettings { provider: ProviderChoice::Cpu, memory_mib: 0, model_memory_mib: 1, threads: 1, sessions: 1 };
+        let settings = EngineSettings {
+            provider: ProviderChoice::Cpu,
+            memory_mib: 0,
+            model_memory_mib: 1,
+            threads: 1,
+            sessions: 1,
+            guard: GuardBounds::default(),
+        };
         let engine = Engine::start(&settings, &catalogue, &[denoiser]).unwrap();
         let mut random = fastrand::Rng::with_seed(6);
         let size = Size::new(TILE + 120, 96);

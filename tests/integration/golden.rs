@@ -13,6 +13,8 @@ use ort::environment::Environment;
 use ort::session::{Session, builder::GraphOptimizationLevel};
 use ort::value::Tensor;
 
+/// Several pictures in one run.
+mod batch;
 /// `models check` on these checkpoints.
 mod check;
 /// The checkpoints and the picture behind the arrays.
@@ -36,7 +38,8 @@ fn the_tiny_network_computes_what_the_official_one_does() {
 fn an_fp16_graph_stays_close_to_fp32_at_another_extent() {
     let weights = Weights::read(&recipe::checkpoint(&shapes("tiny"))).unwrap();
     let size = Size::new(96, 64);
-    let [full, half] = [Precision::Fp32, Precision::Fp16].map(|precision| run(&weights.graph(size, precision, Provider::Cpu), size));
+    let [full, half] =
+        [Precision::Fp32, Precision::Fp16].map(|precision| run(&weights.graph(size, precision, Provider::Cpu), size));
     let (full, half) = (&full["ab"], &half["ab"]);
     let (largest, mean) = differences(half, full);
     println!("FP16 against FP32: largest {largest:.2e}, mean {mean:.2e}, deviation {:.3}", deviation(full));

@@ -129,8 +129,12 @@ impl Grid {
     pub(in crate::commands) fn to_text(&self) -> String {
         let DeviceReport { provider, name, runtime_version, .. } = &self.device;
         let word = |word: &Option<String>| plain(word.as_deref().unwrap_or("unknown"));
-        let mut text =
-            format!("device: {provider} ({}), ONNX Runtime {}; medians, runs: {}\n", word(name), word(runtime_version), self.runs);
+        let mut text = format!(
+            "device: {provider} ({}), ONNX Runtime {}; medians, runs: {}\n",
+            word(name),
+            word(runtime_version),
+            self.runs
+        );
         text.push_str("milliseconds a picture: on the device alone, and from memory to memory; card: MiB of this process\n\n");
         text.push_str("model                size        pictures  precision     device    memory     first   card  a*b* max    mean  dE2000 mean  p99.9\n");
         self.rows.iter().for_each(|row| text.push_str(&row.to_text()));

@@ -144,9 +144,7 @@ impl<'w> Graph<'w> {
 
     /// A tensor of one number.
     pub(super) fn filled(&mut self, shape: &[usize], number: f32, element: Element) -> Value {
-        let known = |(bits, value): &&(u32, Value)| {
-            *bits == number.to_bits() && value.shape == shape && value.element == element
-        };
+        let known = |(bits, value): &&(u32, Value)| *bits == number.to_bits() && value.shape == shape && value.element == element;
         if let Some((_, value)) = self.fills.iter().find(known) {
             return value.clone();
         }

@@ -45,12 +45,7 @@ impl<'w> Graph<'w> {
         let [scale, shift] = [&norm.scale, &norm.shift].map(|part| self.constant(&[part.len()], part.as_slice(), x.element));
         let bias = bias.map(|bias| self.constant(&[bias.len()], bias, x.element));
         let inputs: Vec<&Value> = [x, skip, &scale, &shift].into_iter().chain(&bias).collect();
-        self.own_node(
-            "SkipLayerNormalization",
-            &inputs,
-            x.shape.clone(),
-            vec![AttributeProto::float("epsilon", norm.epsilon)],
-        )
+        self.own_node("SkipLayerNormalization", &inputs, x.shape.clone(), vec![AttributeProto::float("epsilon", norm.epsilon)])
     }
 
     /// x · Φ(x) of `x + bias`, in its error-function form.
@@ -87,7 +82,8 @@ impl<'w> Graph<'w> {
     /// chooses for it is five times as fast.
     fn turned(&mut self, x: &Value, layer: &'w Conv) -> Value {
         let [channels, _, rows, columns] = layer.shape;
-        let turned: Vec<f32> = layer.weight.chunks_exact(rows * columns).flat_map(|kernel| kernel.iter().rev().copied()).collect();
+        let turned: Vec<f32> =
+            layer.weight.chunks_exact(rows * columns).flat_map(|kernel| kernel.iter().rev().copied()).collect();
         let weight = self.constant(&[channels, 1, rows, columns], turned, x.element);
         self.node("ConvTranspose", &[x, &weight], x.shape.clone(), same_attributes(rows, columns, channels))
     }
@@ -129,7 +125,7 @@ impl<'w> Graph<'w> {
         let mut shape = x.shape.clone();
         *shape.last_mut().expect("features have channels") = BIAS_COLUMNS;
         let count = shape.iter().product::<usize>() / BIAS_COLUMNS;
-        let mut row = vec![0.0; BIAS_COLUMNS];
+        let mut row = [0.0; BIAS_COLUMNS];
         row[0] = 1.0;
         let columns = self.constant(&shape, row.repeat(count), x.element);
         self.concat(&[x, &columns], x.shape.len() - 1)

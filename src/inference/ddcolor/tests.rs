@@ -268,5 +268,8 @@ fn a_graph_is_the_same_every_time_and_smaller_in_fp16() {
     let full = weights.graph(size, Precision::Fp32, Provider::Cpu);
     assert!(full == weights.graph(size, Precision::Fp32, Provider::Cpu));
     assert!(weights.graph(size, Precision::Fp16, Provider::Cpu).len() < full.len());
-    assert!(weights.graph_of(GraphSpec { outputs: Outputs::Traced, ..GraphSpec::new(size, Precision::Fp32, Provider::Cpu) }).len() > full.len());
+    assert!(
+        weights.graph_of(GraphSpec { outputs: Outputs::Traced, ..GraphSpec::new(size, Precision::Fp32, Provider::Cpu) }).len()
+            > full.len()
+    );
 }

@@ -100,7 +100,8 @@ impl Block {
     }
 
     fn show<'w>(&'w self, graph: &mut Graph<'w>, i: usize, scale: &Features) {
-        let [factors, summands] = self.norm.each_ref().map(|part| graph.constant(&[part.len()], part.as_slice(), scale.x.element));
+        let [factors, summands] =
+            self.norm.each_ref().map(|part| graph.constant(&[part.len()], part.as_slice(), scale.x.element));
         let shown = graph.mul(&scale.x, &factors);
         let shown = graph.add(&shown, &summands);
         graph.show_features(format!("decoder.{i}"), &Features { x: shown, ..*scale });

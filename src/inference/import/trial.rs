@@ -49,7 +49,12 @@ impl Trial {
     }
 
     fn colour(&self, entry: &Entry, graph: &Path) -> Result<(), InferenceError> {
-        let mut network = Network::open_file(&self.place, &entry.id, graph, Treatment::AsWritten(Tuning { pictures: 1, memory: MemoryUse::Small }))?;
+        let mut network = Network::open_file(
+            &self.place,
+            &entry.id,
+            graph,
+            Treatment::AsWritten(Tuning { pictures: 1, memory: MemoryUse::Small }),
+        )?;
         let picture = gradient();
         let (width, height) = (SIZE.width as usize, SIZE.height as usize);
         let rgb = picture.data().repeat(3);

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use autochrome::imaging::Size;
-use autochrome::inference::{Precision, Provider};
 use autochrome::inference::ddcolor::{Architecture, GraphSpec, Outputs, TRACED, Weights};
+use autochrome::inference::{Precision, Provider};
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::recipe::{Shapes, random, unit};
@@ -45,6 +45,12 @@ fn toys() -> [Toy; 8] {
         Toy { faint: Some(0.0), ..absent },
         Toy { faint: Some(1e-4), ..faint },
     ]
+}
+
+/// The checkpoint of the first.
+pub(super) fn first() -> Vec<u8> {
+    let [first, ..] = toys();
+    first.checkpoint()
 }
 
 /// The product's graph.
