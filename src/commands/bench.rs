@@ -68,7 +68,9 @@ pub(super) async fn bench(settings: &Settings, runs: u32, form: Form) -> Result<
 
 /// The colour networks alone, side by side.
 pub(super) async fn networks(settings: &Settings, request: NetworkGrid, runs: u32, form: Form) -> Result<(), Failure> {
-    let grid = grid::run(settings, request, runs).await?;
+    let owned = settings.clone();
+    let measured = tokio::task::spawn_blocking(move || grid::measure(&owned, &request, runs)).await;
+    let grid = measured.map_err(|error| Failure::text(Exit::Failed, error, None))??;
     if form.json { print_json(&grid.to_json()) } else { print(&grid.to_text()) }
 }
 

@@ -6,7 +6,7 @@
 use super::colorizer::{attainable, facts};
 use super::colour_model::Model;
 use super::ddcolor::{GraphSpec, Outputs, TRACED};
-use super::options::{MemoryUse, Treatment, Tuning};
+use super::options::Treatment;
 use super::session::{Input, Network, Place};
 use super::{Array, Catalogue, EngineSettings, Entry, InferenceError, ModelKind, Precision, PrecisionFacts, device, runtime};
 use crate::imaging::Size;
@@ -54,8 +54,7 @@ pub fn check(settings: &EngineSettings, catalogue: &Catalogue, request: &CheckRe
             let spec = GraphSpec { outputs: request.outputs, ..GraphSpec::new(size, precision, place.provider) };
             let graph = weights.graph_of(spec);
             drop(weights);
-            let mut network =
-                Network::open(&place, &entry.id, &graph, Treatment::AsWritten(Tuning { pictures: 1, memory: MemoryUse::Small }))?;
+            let mut network = Network::open(&place, &entry.id, &graph, Treatment::ONCE)?;
             drop(graph);
             let names = if request.outputs == Outputs::Traced { &TRACED[..] } else { &TRACED[TRACED.len() - 1..] };
             let input = Input { name: "rgb", shape, data: &request.rgb.values };

@@ -125,11 +125,11 @@ impl Model {
     /// Bytes of the card's memory that a session takes.
     pub(super) const fn card_bytes(&self, batch: Batch, precision: Precision) -> u64 {
         let pixels = batch.size.pixels().saturating_mul(batch.pictures as u64);
-        let (of_pixel, wide) = match precision {
-            Precision::Fp16 => (ON_CARD, 1),
-            Precision::Fp32 => (ON_CARD, 2),
-        };
-        self.parameters().saturating_mul(2 * wide).saturating_add(pixels.saturating_mul(of_pixel * wide))
+        let half = self.parameters().saturating_mul(2).saturating_add(pixels.saturating_mul(ON_CARD));
+        match precision {
+            Precision::Fp16 => half,
+            Precision::Fp32 => half.saturating_mul(2),
+        }
     }
 
     /// Bytes of a resting session in this machine's memory.

@@ -32,7 +32,7 @@ pub struct GaugeRequest<'a> {
     pub precision: Precision,
     /// How the card's memory is used.
     pub memory: MemoryUse,
-    /// Runs to take the median of, 1 or more.
+    /// Runs to time, 1 or more.
     pub runs: u32,
 }
 
@@ -41,10 +41,10 @@ pub struct GaugeRequest<'a> {
 pub struct Gauged {
     /// From the model in memory to the first result, milliseconds: the session is made and its plans are found.
     pub first_ms: f64,
-    /// Of one run with input and output left on the card, milliseconds; `None` on the processor and for files of others.
-    pub resident_ms: Option<f64>,
-    /// Of one run as the daemon has it, from arrays in this machine's memory to arrays there, milliseconds.
-    pub host_ms: f64,
+    /// Of every run with input and output left on the card, milliseconds; `None` on the processor and for files of others.
+    pub resident_ms: Option<Vec<f64>>,
+    /// Of every run as the daemon has it, from arrays in this machine's memory to arrays there, milliseconds.
+    pub host_ms: Vec<f64>,
     /// Memory of the card that this process has then, CUDA's own context included, MiB.
     pub card_mib: Option<u64>,
     /// Precision and provider, read back from the session.
@@ -87,7 +87,7 @@ impl Gauge {
         let first_ms = millis(begun);
         // Plans of the first run may be made in the second: one more before the clock.
         session.run(&entry.id, &pictures)?;
-        let host_ms = median(request.runs, || session.run(&entry.id, &pictures).map(drop))?;
+        let host_ms = timed(request.runs, || session.run(&entry.id, &pictures).map(drop))?;
         let resident_ms = resident(&mut session, request.runs)?;
         let card_mib = self.used_before.zip(device::used_memory()).map(|(before, now)| now.saturating_sub(before) >> 20);
         let precision = colorizer::facts(request.precision, unmet, session.stored(), ran[0].observed, None);
@@ -107,20 +107,18 @@ impl Gauged {
     }
 }
 
-fn resident(session: &mut Session, runs: u32) -> Result<Option<f64>, InferenceError> {
+fn resident(session: &mut Session, runs: u32) -> Result<Option<Vec<f64>>, InferenceError> {
     let Some(resident) = session.resident() else { return Ok(None) };
-    median(runs, || resident.run_again()).map(Some)
+    timed(runs, || resident.run_again()).map(Some)
 }
 
-fn median(runs: u32, mut run: impl FnMut() -> Result<(), InferenceError>) -> Result<f64, InferenceError> {
-    let mut taken = Vec::new();
-    for _ in 0..runs.max(1) {
+/// What every run took, milliseconds.
+fn timed(runs: u32, mut run: impl FnMut() -> Result<(), InferenceError>) -> Result<Vec<f64>, InferenceError> {
+    let one = |_| {
         let begun = Instant::now();
-        run()?;
-        taken.push(millis(begun));
-    }
-    taken.sort_by(f64::total_cmp);
-    Ok(taken[taken.len() / 2])
+        run().map(|()| millis(begun))
+    };
+    (0..runs.max(1)).map(one).collect()
 }
 
 fn millis(since: Instant) -> f64 {

@@ -19,6 +19,11 @@ pub(super) enum Treatment<'a> {
     AsWritten(Tuning),
 }
 
+impl Treatment<'_> {
+    /// Our own network for one picture and hardly more than one run.
+    pub(super) const ONCE: Self = Self::AsWritten(Tuning { pictures: 1, memory: MemoryUse::Small });
+}
+
 /// What our own network's options follow from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tuning {

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::super::plain;
-use super::rounded;
+use super::{median, rounded};
 use crate::cli::{Cell, NetworkGrid, SessionKind};
 use crate::commands::sample;
 use crate::config::Settings;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::imaging::{self, Plane, Size, lab, metrics};
 use crate::inference::{
     Catalogue, DeviceReport, Difference, Gauge, GaugeRequest, Gauged, MemoryUse, ModelKind, Precision, Provider,
@@ -39,13 +39,13 @@ struct Apart {
 }
 
 /// The table.
-pub(in crate::commands) struct Grid {
+pub(super) struct Grid {
     device: DeviceReport,
     runs: u32,
     rows: Vec<Row>,
 }
 
-pub(in crate::commands) fn measure(settings: &Settings, request: &NetworkGrid, runs: u32) -> Result<Grid, Failure> {
+pub(super) fn measure(settings: &Settings, request: &NetworkGrid, runs: u32) -> Result<Grid, Failure> {
     let catalogue = Catalogue::open(&settings.models)?;
     let models = if request.model.is_empty() {
         catalogue.entries().iter().filter(|entry| entry.kind == ModelKind::Colour).map(|entry| entry.id.clone()).collect()
@@ -117,7 +117,7 @@ fn delta_e(pictures: &[Plane], one: &Gauged, other: &Gauged) -> (f64, f64) {
 }
 
 impl Grid {
-    pub(in crate::commands) fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "runs": self.runs,
@@ -126,7 +126,7 @@ impl Grid {
         })
     }
 
-    pub(in crate::commands) fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let DeviceReport { provider, name, runtime_version, .. } = &self.device;
         let word = |word: &Option<String>| plain(word.as_deref().unwrap_or("unknown"));
         let mut text = format!(
@@ -147,6 +147,12 @@ impl Row {
         millis / self.cell.pictures as f64
     }
 
+    /// Of a run with input and output on the card, where there is one, and of a run from memory to memory.
+    fn medians(&self) -> (Option<f64>, f64) {
+        let Gauged { resident_ms, host_ms, .. } = &self.gauged;
+        (resident_ms.clone().map(median), median(host_ms.clone()))
+    }
+
     fn memory(&self) -> &'static str {
         match self.memory {
             MemoryUse::Fast => "fast",
@@ -155,15 +161,16 @@ impl Row {
     }
 
     fn to_json(&self) -> Value {
-        let Gauged { first_ms, resident_ms, host_ms, card_mib, precision, .. } = &self.gauged;
+        let Gauged { first_ms, card_mib, precision, .. } = &self.gauged;
+        let (resident_ms, host_ms) = self.medians();
         let per_picture = |millis: f64| rounded(self.each(millis));
         json!({
             "model": self.model, "width": self.cell.size.width, "height": self.cell.size.height, "pictures": self.cell.pictures,
             "memory": self.memory(),
             "precision": { "requested": self.asked.to_string(), "observed": precision.observed.to_string(), "reason": precision.reason },
             "provider": precision.provider.to_string(),
-            "device_ms": resident_ms.map(per_picture), "host_ms": per_picture(*host_ms), "first_ms": rounded(*first_ms),
-            "pictures_per_second": rounded(1e3 / self.each(*host_ms)),
+            "device_ms": resident_ms.map(per_picture), "host_ms": per_picture(host_ms), "first_ms": rounded(*first_ms),
+            "pictures_per_second": rounded(1e3 / self.each(host_ms)),
             "card_mib": card_mib,
             "against_fp32": self.apart.as_ref().map(|Apart { ab, delta_e: (mean, p999) }| json!({
                 "max_abs": ab.max, "mean_abs": ab.mean, "delta_e_mean": mean, "delta_e_p999": p999,
@@ -172,11 +179,12 @@ impl Row {
     }
 
     fn to_text(&self) -> String {
-        let Gauged { first_ms, resident_ms, host_ms, card_mib, precision, .. } = &self.gauged;
+        let Gauged { first_ms, card_mib, precision, .. } = &self.gauged;
+        let (resident_ms, host_ms) = self.medians();
         let size = self.cell.size.to_string();
         let kind = format!("{} {}", precision.observed, self.memory());
         let device = resident_ms.map_or_else(|| "-".to_owned(), |millis| format!("{:.2}", self.each(millis)));
-        let host = format!("{:.2}", self.each(*host_ms));
+        let host = format!("{:.2}", self.each(host_ms));
         let card = card_mib.map_or_else(|| "-".to_owned(), |mib| mib.to_string());
         let model = plain(&self.model);
         let mut line = format!(
@@ -189,11 +197,4 @@ impl Row {
         line.push('\n');
         line
     }
-}
-
-/// Measures and prints.
-pub(in crate::commands) async fn run(settings: &Settings, request: NetworkGrid, runs: u32) -> Result<Grid, Failure> {
-    let owned = settings.clone();
-    let measured = tokio::task::spawn_blocking(move || measure(&owned, &request, runs)).await;
-    measured.map_err(|error| Failure::text(Exit::Failed, error, None))?
 }

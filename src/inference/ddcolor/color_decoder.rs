@@ -208,11 +208,14 @@ impl Layer {
     }
 }
 
-/// The three projections of an attention, query, key and value, each hidden → hidden.
-fn projections(checkpoint: &Checkpoint<'_>, name: &str) -> Result<[Folding; 3], CheckpointError> {
-    let hidden = checkpoint.architecture().hidden;
-    let packed = checkpoint.named_folding(&format!("{name}.in_proj_weight"), &format!("{name}.in_proj_bias"))?;
-    Ok([0, 1, 2].map(|i| packed.rows(i * hidden..(i + 1) * hidden)))
+/// The three projections of an attention in one, hidden → 3 · hidden.
+fn packed(checkpoint: &Checkpoint<'_>, name: &str) -> Result<Folding, CheckpointError> {
+    checkpoint.named_folding(&format!("{name}.in_proj_weight"), &format!("{name}.in_proj_bias"))
+}
+
+/// Query, key and value, each hidden → hidden.
+fn projections(packed: &Folding, hidden: usize) -> [Folding; 3] {
+    [0, 1, 2].map(|i| packed.rows(i * hidden..(i + 1) * hidden))
 }
 
 impl CrossAttention {
@@ -223,7 +226,7 @@ impl CrossAttention {
         queries: &Queries,
         starts: Option<&[f32]>,
     ) -> Result<Self, CheckpointError> {
-        let [query, key, value] = projections(checkpoint, name)?;
+        let [query, key, value] = projections(&packed(checkpoint, name)?, queries.width);
         let query_offset = queries.through(&query, &queries.position);
         // The bias of the query comes with its position.
         let (plain, _) = query.clone().without_bias();
@@ -266,7 +269,8 @@ impl CrossAttention {
 
 impl SelfAttention {
     fn read(checkpoint: &Checkpoint<'_>, name: &str, queries: &Queries) -> Result<Self, CheckpointError> {
-        let parts = projections(checkpoint, name)?;
+        let packed = packed(checkpoint, name)?;
+        let parts = projections(&packed, queries.width);
         // Values carry no position.
         let offsets = [
             queries.through(&parts[0], &queries.position),
@@ -276,7 +280,6 @@ impl SelfAttention {
         let width = queries.width;
         let row = |i: usize| offsets.iter().flat_map(move |part| part[i * width..][..width].iter().map(|&value| value as f32));
         let offset = (0..queries.position.len() / width).flat_map(row).collect();
-        let packed = checkpoint.named_folding(&format!("{name}.in_proj_weight"), &format!("{name}.in_proj_bias"))?;
         Ok(Self { packed: packed.linear(), offset, output: checkpoint.linear(&format!("{name}.out_proj"))? })
     }
 

@@ -54,9 +54,7 @@ impl Affine {
         let shift = scale.iter().zip(mean).map(|(&s, &m)| -f64::from(m) * s).collect();
         Self { scale, shift }
     }
-}
 
-impl Affine {
     /// What a norm does behind its division by the deviation.
     pub(super) fn of_norm(norm: &Norm) -> Self {
         let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();

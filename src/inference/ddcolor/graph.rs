@@ -47,7 +47,7 @@ pub(super) struct Graph<'w> {
     nodes: Vec<NodeProto>,
     inputs: Vec<ValueInfoProto>,
     constants: Vec<Constant<'w>>,
-    /// Numbers that several nodes use: bits, length of the last axis, tensor.
+    /// Tensors of one number that several nodes use: its bits, and the tensor.
     fills: Vec<(u32, Value)>,
     /// Results by the names they have outside.
     outputs: Vec<(String, Value)>,

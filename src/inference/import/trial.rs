@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::ddcolor::Weights;
 use super::super::foreign;
-use super::super::options::{MemoryUse, Treatment, Tuning};
+use super::super::options::Treatment;
 use super::super::session::{Input, Network, Place};
 use super::super::{CatalogueError, EngineSettings, Entry, InferenceError, Precision, device, numerics, runtime};
 use super::ImportError;
@@ -49,12 +49,7 @@ impl Trial {
     }
 
     fn colour(&self, entry: &Entry, graph: &Path) -> Result<(), InferenceError> {
-        let mut network = Network::open_file(
-            &self.place,
-            &entry.id,
-            graph,
-            Treatment::AsWritten(Tuning { pictures: 1, memory: MemoryUse::Small }),
-        )?;
+        let mut network = Network::open_file(&self.place, &entry.id, graph, Treatment::ONCE)?;
         let picture = gradient();
         let (width, height) = (SIZE.width as usize, SIZE.height as usize);
         let rgb = picture.data().repeat(3);
