@@ -60,6 +60,24 @@ impl Sizing {
         }
     }
 
+    /// Smaller extents of the same scan within the same bounds, the largest first: for a device that has no memory for
+    /// [`Sizing::extent`]. Halfway to the smallest height, and the smallest height; none where the height leaves no choice.
+    pub fn smaller(&self, scan: Size) -> Vec<ModelExtent> {
+        let Self::Bounded(rules) = self else { return Vec::new() };
+        let whole = ModelExtent::clamp(scan, rules);
+        let (wanted, minimum) = (whole.content.height, rules.min_height.min(rules.max_height));
+        if wanted <= minimum {
+            return Vec::new();
+        }
+        let middle = u32::midpoint(wanted, minimum) / MULTIPLE * MULTIPLE;
+        let lower = |height: u32| {
+            let extent = ModelExtent::clamp(scan, &ExtentRules { max_height: height, ..*rules });
+            ModelExtent { rule: ExtentRule::Lowered { height: extent.content.height, wanted }, ..extent }
+        };
+        let middle = (middle > minimum).then_some(middle);
+        middle.into_iter().chain([minimum]).map(lower).filter(|extent| extent.size.pixels() < whole.size.pixels()).collect()
+    }
+
     /// The extent that [`super::parity_input`] fills, whatever the scan's shape: a square by the scene's bounds
     /// ([`ModelExtent::squashed`]), or the network's one size.
     pub fn squashed(&self) -> ModelExtent {
@@ -110,6 +128,13 @@ pub enum ExtentRule {
         /// The bound, pixels.
         max_area: u64,
     },
+    /// Smaller than the other rules asked for.
+    Lowered {
+        /// Height of the copy, pixels.
+        height: u32,
+        /// The height that was asked for, pixels.
+        wanted: u32,
+    },
     /// Squashed to a square, as the authors' pipeline does.
     Squashed {
         /// The square.
@@ -139,6 +164,9 @@ impl fmt::Display for ExtentRule {
             Self::Enlarged { height, minimum } => write!(f, "height {height} enlarged to the minimum {minimum}"),
             Self::BoundedByArea { height, bounded, max_area } => {
                 write!(f, "height {bounded} instead of {height}, to keep the area within {max_area} pixels")
+            }
+            Self::Lowered { height, wanted } => {
+                write!(f, "height {height} instead of {wanted}, since the device had no memory for more")
             }
             Self::Squashed { size, wanted } => {
                 write!(f, "parity: squashed to {size} without antialiasing, as the authors' pipeline does")?;

@@ -173,3 +173,30 @@ proptest! {
         prop_assert!(large.width >= small.width && large.height >= small.height, "{small} became {large}");
     }
 }
+
+#[test]
+fn smaller_extents_stay_within_the_scenes_bounds_and_say_why() {
+    let bounds = ExtentRules { min_height: 960, max_height: 1280, enlarge: true, max_area: 5 << 19 };
+    let smaller = |width, height| Sizing::Bounded(bounds).smaller(Size::new(width, height));
+    let square = smaller(4000, 4000);
+    assert_eq!(square.iter().map(ModelExtent::content).collect::<Vec<_>>(), [Size::new(1120, 1120), Size::new(960, 960)]);
+    assert_eq!(square[0].rule().to_string(), "height 1120 instead of 1280, since the device had no memory for more");
+    assert!(square.iter().all(|extent| extent.size().height >= 960));
+    assert!(smaller(4000, 960).is_empty(), "the smallest height already");
+    assert!(smaller(300, 300).is_empty(), "enlarged to the smallest height");
+    let fixed = Sizing::Fixed { size: Size::new(512, 512), unused: bounds };
+    assert!(fixed.smaller(Size::new(4000, 4000)).is_empty(), "the network takes one size");
+}
+
+proptest! {
+    #[test]
+    fn each_smaller_extent_has_fewer_pixels_than_the_one_before(width in 1..9000_u32, height in 1..9000_u32) {
+        let sizing = Sizing::Bounded(rules());
+        let scan = Size::new(width, height);
+        let mut before = sizing.extent(scan).size().pixels();
+        for extent in sizing.smaller(scan) {
+            prop_assert!(extent.size().pixels() < before);
+            before = extent.size().pixels();
+        }
+    }
+}
