@@ -2,7 +2,7 @@
 //!
 //! `AUTOCHROME_FAULT=point:action[,point:action…]`; actions are `kill` (SIGKILL to this process, as a power cut to it
 //! would), `panic`, `pause` (sleeps a minute, so that a test can send a signal at exactly this place), and `nap` (sleeps two
-//! seconds, so that a test can take something away while the work goes on).
+//! seconds, so that a test can take something away while the work goes on). Where a place has a bound, the action is its number.
 
 /// Does what the environment asks for at this place; usually nothing.
 #[cfg(not(feature = "faults"))]
@@ -29,4 +29,19 @@ pub fn point(name: &str) {
             other => panic!("unknown fault action {other:?}"),
         }
     }
+}
+
+/// A bound that a test sets at this place, usually none.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+pub fn bound(_name: &str) -> Option<u64> {
+    None
+}
+
+/// A bound that a test sets at this place, usually none.
+#[cfg(feature = "faults")]
+pub fn bound(name: &str) -> Option<u64> {
+    let plan = std::env::var("AUTOCHROME_FAULT").ok()?;
+    let number = |step: &str| step.rsplit_once(':').filter(|(place, _)| *place == name)?.1.parse().ok();
+    plan.split(',').find_map(number)
 }

@@ -100,6 +100,9 @@ fn describe(record: &Record) -> String {
     }
     line("made", record.made_at.clone());
     line("device", format!("{} {}", record.device.provider, record.device.name.as_deref().unwrap_or("")));
+    for setback in &record.device.setbacks {
+        line("", format!("no memory for {}: {}", setback.tried, setback.found));
+    }
     let numbers = &record.numerics;
     line(
         "numerics",

@@ -78,7 +78,7 @@ pub(super) const KEYS: &[Key] = &[
 
     key!("device.provider", None, Word(&["auto", "cuda", "cpu"]), Text("auto"), "auto: CUDA if it works, else the CPU, and every record says which; cuda: that or an error; cpu"),
     key!("device.precision", Some("precision"), Word(&["fp16", "fp32"]), Text("fp16"), "number format asked of the colour network; records say what was observed"),
-    key!("device.memory_mib", None, Whole { min: 0, max: 1 << 20 }, Integer(0), "bound on device memory, MiB; 0: from the machine"),
+    key!("device.memory_mib", None, Whole { min: 0, max: 1 << 20 }, Integer(0), "memory of the card that all colour networks together may take, MiB, besides CUDA's own 0.6 to 1 GiB; networks that do not fit run in their small form, on smaller copies, or (provider auto) on the CPU, and the records say so; 0: what the card has"),
     key!("device.threads", None, Whole { min: 0, max: 256 }, Integer(0), "threads of one network run on the CPU; 0: as many as there are cores"),
     key!("device.sessions", None, Whole { min: 0, max: 64 }, Integer(0), "colour networks kept ready, one for each model, size and precision; 0: four on the processor, on the card as many as its memory holds"),
 
@@ -96,7 +96,7 @@ pub(super) const KEYS: &[Key] = &[
     key!("scene.other.height.max", Some("other.height.max"), HEIGHT, Integer(512), "largest height of it"),
 
     key!("extent.enlarge", Some("extent.enlarge"), Flag, Switch(true), "whether scans smaller than the smallest height are enlarged to it for the network"),
-    key!("extent.max_megapixels", Some("extent.max_megapixels"), Real { min: 0.25, max: 32.0 }, Number(2.5), "largest area of the network's copy; memory grows with it: about 3.5 GB for DDColor-L in FP16 at 1.2, twice that at 2.5"),
+    key!("extent.max_megapixels", Some("extent.max_megapixels"), Real { min: 0.25, max: 32.0 }, Number(2.5), "largest area of the network's copy; memory grows with it: DDColor-L in FP16 takes 1.7 GB of a card at 1.2"),
 
     key!("network.preprocessing", Some("preprocessing"), Word(&["fit", "parity"]), Text("fit"), "fit: aspect kept, antialiased; parity: as the authors' Python pipeline does, squashed to a square of height.max (theirs is 512), for comparison with its results; needs denoise.apply_to = \"off\""),
 

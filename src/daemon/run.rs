@@ -16,7 +16,7 @@ use crate::config::Settings;
 use crate::failure::{Exit, Failure};
 use crate::ingest::{self, Known, Report, RootSettings, Watcher};
 use crate::job::JobState;
-use crate::pipeline::{Crew, CrewSettings, OFFLINE, Settled, StageError, Workplace, now};
+use crate::pipeline::{Crew, CrewSettings, NO_MEMORY, Settled, StageError, WAITING, Workplace, now};
 use crate::publish;
 use crate::store::{Store, StoreLock};
 
@@ -71,6 +71,8 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     let store = Store::open(&settings.state, &lock).await?;
     store.announce(mode.command(), now()).await?;
     store.note_device(&device).await?;
+    // Whoever held the device's memory may be gone.
+    store.look_again(NO_MEMORY, now()).await?;
     let recovered = store.recover(&settings.retry, now(), fastrand::f64).await?;
     if !recovered.is_empty() {
         warn!(jobs = recovered.len(), "{} jobs were interrupted by the end of an earlier process", recovered.len());
@@ -222,7 +224,7 @@ async fn close_when_done(
     feed_ended.cancel();
     let summary = recorder.await.map_err(|error| Failure::text(Exit::Failed, error, None))??;
     if mode == Mode::Once {
-        while !stop.is_cancelled() && store.unfinished(OFFLINE).await? > 0 {
+        while !stop.is_cancelled() && store.unfinished(WAITING).await? > 0 {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(Duration::from_millis(100)) => {}

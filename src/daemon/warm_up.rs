@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use crate::imaging::Size;
-use crate::inference::{Engine, InferenceError, Precision};
+use crate::inference::{Engine, InferenceError, Precision, Readiness};
 use crate::pipeline::Profile;
 
 /// Runs every usual size of the profiles' networks once; whether `signal` came meanwhile, and what is left was left.
@@ -16,7 +16,7 @@ pub(super) async fn warm_up<'p>(
     signal: impl Future<Output = &'static str>,
 ) -> bool {
     let mut signal = std::pin::pin!(signal);
-    let (mut count, mut total) = (0_usize, Duration::ZERO);
+    let (mut count, mut left, mut total) = (0_usize, 0_usize, Duration::ZERO);
     for (model, size, precision) in usual(profiles) {
         let (engine, id) = (engine.clone(), model.clone());
         let run = tokio::task::spawn_blocking(move || engine.warm_up(&id, size, precision));
@@ -28,9 +28,9 @@ pub(super) async fn warm_up<'p>(
             }
         };
         match ran {
-            // Nothing is gained on this device.
-            Ok(None) => return false,
-            Ok(Some(took)) => {
+            Ok(Readiness::NothingGained) => return false,
+            Ok(Readiness::NoRoom) => left += 1,
+            Ok(Readiness::After(took)) => {
                 let millis = took.as_millis() as u64;
                 info!(model, width = size.width, height = size.height, millis, "{model} is ready for {size}");
                 (count, total) = (count + 1, total + took);
@@ -48,6 +48,9 @@ pub(super) async fn warm_up<'p>(
             "{count} sizes of colour networks are ready after {:.0} s",
             total.as_secs_f64()
         );
+    }
+    if left > 0 {
+        info!(left, "{left} sizes have no room on the card beside the others: they are made ready when a scan needs them");
     }
     false
 }

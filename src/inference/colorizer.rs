@@ -1,14 +1,16 @@
-//! The colour network: a session for every model, size and precision, and a guard over what comes out.
+//! The colour network: from a picture to colours that can be believed.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use super::colour_model::{Batch, Model, Ran, Session, session_size};
+use half::f16;
+
+use super::chroma::Chroma;
+use super::colour_model::{Grey, Ran, rounded};
+use super::colour_sessions::{ColourSessions, Keep, Runs, Setback};
 use super::numerics::{self, Accepted, Refused, Said};
 use super::profile::Observed;
 use super::session::Place;
-use super::shelf::Shelf;
-use super::{Catalogue, Entry, Fallback, GuardBounds, InferenceError, Precision, PrecisionFacts, Provider, ddcolor, device};
+use super::{Catalogue, Entry, Fallback, GuardBounds, InferenceError, Precision, PrecisionFacts, Provider, ddcolor};
 use crate::imaging::{ChromaPlanes, Plane, Size};
 
 /// One picture for the colour network.
@@ -20,17 +22,57 @@ pub struct ColorizeRequest {
     pub input: Plane,
     /// Precision asked for.
     pub precision: Precision,
+    /// Where it is to run.
+    pub on: Target,
+    /// The input in FP16, where somebody had the time to round it.
+    rounded: Option<Vec<f16>>,
+}
+
+/// Where a picture is coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Target {
+    /// The device at work.
+    #[default]
+    Device,
+    /// The processor, whatever the device is: for what has no room on it.
+    Processor,
+}
+
+impl ColorizeRequest {
+    /// A picture for the device at work.
+    pub const fn new(model: String, input: Plane, precision: Precision) -> Self {
+        Self { model, input, precision, on: Target::Device, rounded: None }
+    }
+
+    /// The same for the processor.
+    #[must_use]
+    pub fn on_processor(self) -> Self {
+        Self { on: Target::Processor, rounded: None, ..self }
+    }
+
+    /// Rounds the input if the device takes it so: done by the thread that wants the picture.
+    pub(super) fn round_for(&mut self, provider: Provider) {
+        if self.on == Target::Device {
+            self.rounded = rounded(provider, self.precision, &self.input);
+        }
+    }
+
+    fn grey(&self) -> Grey<'_> {
+        Grey { plane: &self.input, rounded: self.rounded.as_deref() }
+    }
 }
 
 /// What came out, padding included.
 #[derive(Debug)]
-pub struct Coloured {
+pub struct Coloured<C = ChromaPlanes> {
     /// Chroma at the input's size, Lab units, every value finite.
-    pub chroma: ChromaPlanes,
+    pub chroma: C,
     /// What the network, or the program in its place, says of it.
     pub said: Said,
     /// Precision and provider.
     pub precision: PrecisionFacts,
+    /// What was tried before and found no memory.
+    pub setbacks: Vec<Setback>,
 }
 
 /// Pictures of a run that several share.
@@ -38,66 +80,19 @@ const TOGETHER: usize = 4;
 /// Pixels up to which a run is shared.
 const SMALL: u64 = 640 * 640;
 
-/// What the pictures of a run gave, and what a file of others is stored in.
-type Runs = (Vec<Ran>, Option<Precision>);
-
-/// What is kept on the shelf.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Key {
-    Model(String),
-    /// `None` where one session serves every size, and where the file has the one precision it has.
-    Session {
-        model: String,
-        size: Option<Size>,
-        pictures: usize,
-        precision: Option<Precision>,
-    },
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Model(model) => write!(f, "the weights of {model}"),
-            Self::Session { model, size, pictures, precision } => {
-                write!(f, "the session of {model}")?;
-                size.iter().try_for_each(|size| write!(f, ", {size}"))?;
-                if *pictures > 1 {
-                    write!(f, ", {pictures} pictures")?;
-                }
-                precision.iter().try_for_each(|precision| write!(f, ", {precision}"))
-            }
-        }
-    }
-}
-
-impl Key {
-    const fn is_session(&self) -> bool {
-        matches!(self, Self::Session { .. })
-    }
-}
-
-#[derive(Debug)]
-enum Loaded {
-    Model(Model),
-    Session(Session),
-}
-
-/// The colour networks: weights and sessions are loaded when a picture needs them, and kept while there is room.
+/// The colour networks, and a guard over what comes out of them.
 #[derive(Debug)]
 pub(super) struct Colorizer {
-    catalogue: Catalogue,
     entries: BTreeMap<String, Entry>,
-    /// Sessions kept at once.
-    sessions: usize,
     guard: GuardBounds,
-    shelf: Shelf<Key, Loaded>,
+    sessions: ColourSessions,
 }
 
 impl Colorizer {
-    /// Loads nothing yet. `sessions` is how many are kept, `memory` how many bytes weights and sessions may take together.
-    pub(super) fn new(catalogue: Catalogue, entries: Vec<Entry>, sessions: usize, memory: u64, guard: GuardBounds) -> Self {
+    /// Loads nothing yet.
+    pub(super) fn new(catalogue: Catalogue, entries: Vec<Entry>, keep: Keep, guard: GuardBounds) -> Self {
         let entries = entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
-        Self { catalogue, entries, sessions, guard, shelf: Shelf::new(memory) }
+        Self { entries, guard, sessions: ColourSessions::new(catalogue, keep) }
     }
 
     /// How many of `waiting` pictures of one kind are best coloured in one run.
@@ -111,7 +106,7 @@ impl Colorizer {
     }
 
     /// Colours a picture, in FP32 where FP16 gives nothing that can be believed.
-    pub(super) fn colorize(&mut self, place: &Place, request: &ColorizeRequest) -> Result<Coloured, InferenceError> {
+    pub(super) fn colorize(&mut self, place: &Place, request: &ColorizeRequest) -> Result<Coloured<Chroma>, InferenceError> {
         let entry = self.entry(&request.model)?;
         self.accepted(place, &entry, request, None)
     }
@@ -121,19 +116,31 @@ impl Colorizer {
         &mut self,
         place: &Place,
         requests: &[ColorizeRequest],
-    ) -> Result<Vec<Result<Coloured, InferenceError>>, InferenceError> {
+    ) -> Result<Vec<Result<Coloured<Chroma>, InferenceError>>, InferenceError> {
         let entry = self.entry(&requests[0].model)?;
         let (precision, _) = attainable(requests[0].precision, place.provider);
-        let pictures: Vec<&Plane> = requests.iter().map(|request| &request.input).collect();
-        let (ran, _) = self.run(place, &entry, &pictures, precision)?;
-        Ok(requests.iter().zip(ran).map(|(request, ran)| self.accepted(place, &entry, request, Some(ran))).collect())
+        let pictures: Vec<Grey<'_>> = requests.iter().map(ColorizeRequest::grey).collect();
+        let Runs { ran, setbacks, .. } = self.sessions.run(place, &entry, &pictures, precision)?;
+        let one = |(request, ran)| self.accepted(place, &entry, request, Some((ran, setbacks.clone())));
+        Ok(requests.iter().zip(ran).map(one).collect())
     }
 
-    /// Makes the session for one picture of this size and runs it once, on a picture of which nothing is believed.
-    pub(super) fn warm_up(&mut self, place: &Place, model: &str, size: Size, precision: Precision) -> Result<(), InferenceError> {
+    /// Makes the session for one picture of this size and runs it once, on a picture of which nothing is believed. Says whether
+    /// there was room for it beside what is kept: nothing is gained by readiness that takes another's.
+    pub(super) fn warm_up(
+        &mut self,
+        place: &Place,
+        model: &str,
+        size: Size,
+        precision: Precision,
+    ) -> Result<bool, InferenceError> {
         let entry = self.entry(model)?;
         let (precision, _) = attainable(precision, place.provider);
-        self.run(place, &entry, &[&Plane::filled(size, 0.5)], precision).map(drop)
+        if place.provider == Provider::Cuda && !self.sessions.has_room(&entry, size, precision)? {
+            return Ok(false);
+        }
+        let grey = Plane::filled(size, 0.5);
+        self.sessions.run(place, &entry, &[Grey { plane: &grey, rounded: None }], precision).map(|_| true)
     }
 
     fn entry(&self, model: &str) -> Result<Entry, InferenceError> {
@@ -146,110 +153,39 @@ impl Colorizer {
         place: &Place,
         entry: &Entry,
         request: &ColorizeRequest,
-        mut ran: Option<Ran>,
-    ) -> Result<Coloured, InferenceError> {
-        let ColorizeRequest { model, input, precision: requested } = request;
+        ran: Option<(Ran, Vec<Setback>)>,
+    ) -> Result<Coloured<Chroma>, InferenceError> {
+        let ColorizeRequest { model, input, precision: requested, .. } = request;
+        let (mut ran, mut setbacks) = ran.map_or_else(Default::default, |(ran, setbacks)| (Some(ran), setbacks));
         let (first, unmet) = attainable(*requested, place.provider);
         // A file of others has one precision and no twin: it is run once.
         let first = if entry.is_onnx() { Precision::Fp32 } else { first };
         let mut stored = None;
         let guard = self.guard;
-        let accepted = numerics::run_guarded(first, numerics::deviation(input), &guard, |precision| {
-            let Ran { chroma, said, observed } = match ran.take() {
-                Some(ran) => ran,
-                None => {
-                    let (mut alone, kind) = self.run(place, entry, &[input], precision)?;
-                    stored = kind;
-                    alone.swap_remove(0)
-                }
-            };
-            Ok((chroma, said, observed))
-        });
+        let accepted = numerics::run_guarded(
+            first,
+            || numerics::deviation(input),
+            &guard,
+            |precision| {
+                let Ran { chroma, said, observed } = match ran.take() {
+                    Some(ran) => ran,
+                    None => {
+                        let mut alone = self.sessions.run(place, entry, &[request.grey()], precision)?;
+                        stored = alone.stored;
+                        setbacks.append(&mut alone.setbacks);
+                        alone.ran.swap_remove(0)
+                    }
+                };
+                Ok((chroma, said, observed))
+            },
+        );
         let accepted = accepted.map_err(|refused| refuse(model, stored, refused))?;
-        Ok(coloured(*requested, unmet, stored, accepted))
-    }
-
-    /// Runs a session, which is made if it is not kept, and says what a file of others is stored in.
-    ///
-    /// A session whose run failed is not used again. When the device had no room, everything goes, and one fresh try is made:
-    /// the runtime never returns what a session has taken (onnxruntime issue 11740).
-    fn run(&mut self, place: &Place, entry: &Entry, pictures: &[&Plane], precision: Precision) -> Result<Runs, InferenceError> {
-        match self.try_run(place, entry, pictures, precision) {
-            Err(error @ InferenceError::OutOfMemory { .. }) => {
-                tracing::warn!(error = %error, "The device is full: what is loaded goes, and one fresh try is made");
-                self.shelf.clear();
-                self.try_run(place, entry, pictures, precision)
-            }
-            other => other,
-        }
-    }
-
-    fn try_run(
-        &mut self,
-        place: &Place,
-        entry: &Entry,
-        pictures: &[&Plane],
-        precision: Precision,
-    ) -> Result<Runs, InferenceError> {
-        let (provider, size) = (place.provider, pictures[0].size());
-        let batch = Batch { pictures: pictures.len(), size };
-        let own = (!entry.is_onnx()).then_some(precision);
-        let size_bound = session_size(entry, provider, size);
-        let key = Key::Session { model: entry.id.clone(), size: size_bound, pictures: pictures.len(), precision: own };
-        let mut session = match self.shelf.take(&key) {
-            Some(Loaded::Session(session)) => session,
-            _ => self.open(place, entry, &key, batch, precision)?,
-        };
-        let resting = session.resting_bytes(provider);
-        self.shelf.make_room(resting.saturating_add(session.running_bytes(provider, size)), &key);
-        let ran = session.run(&entry.id, pictures)?;
-        let stored = session.stored();
-        self.shelf.put(key, Loaded::Session(session), resting);
-        Ok((ran, stored))
-    }
-
-    /// Makes a session. Its model stays on the shelf for the next one where both have room.
-    fn open(
-        &mut self,
-        place: &Place,
-        entry: &Entry,
-        key: &Key,
-        batch: Batch,
-        precision: Precision,
-    ) -> Result<Session, InferenceError> {
-        let model_key = Key::Model(entry.id.clone());
-        let model = match self.shelf.take(&model_key) {
-            Some(Loaded::Model(model)) => model,
-            _ => {
-                self.shelf.make_room(Model::reading_bytes(entry), &model_key);
-                Model::read(&self.catalogue, entry)?
-            }
-        };
-        let (bytes, resting) = (model.bytes(), model.resting_bytes(place.provider));
-        let making = model.graph_bytes(precision).saturating_add(resting);
-        let both = making.saturating_add(bytes);
-        let keep = both <= self.shelf.bound();
-        // Room is made before a session is, not after: both would have to fit.
-        self.shelf.keep_fewer_than(self.sessions, Key::is_session);
-        if place.provider == Provider::Cuda {
-            self.make_room_on_card(model.card_bytes(batch, precision));
-        }
-        self.shelf.make_room(if keep { both } else { making }, key);
-        let (session, model) = model.open(place, &entry.id, batch, precision, keep)?;
-        if let Some(model) = model {
-            self.shelf.put(model_key, Loaded::Model(model), bytes);
-        }
-        Ok(session)
-    }
-
-    /// Lets sessions go until the card has so much free memory, as far as it says: others may use it too.
-    fn make_room_on_card(&mut self, wanted: u64) {
-        while device::free_memory().is_some_and(|free| free < wanted) && self.shelf.let_oldest_go(Key::is_session) {}
+        Ok(coloured(*requested, unmet, stored, accepted, setbacks))
     }
 
     /// Lets everything go.
     pub(super) fn clear(&mut self) {
-        self.shelf.clear();
+        self.sessions.clear();
     }
 }
 
@@ -276,9 +212,15 @@ fn refuse(model: &str, stored: Option<Precision>, refused: Refused<InferenceErro
     }
 }
 
-fn coloured(requested: Precision, unmet: Option<&str>, stored: Option<Precision>, accepted: Accepted<Observed>) -> Coloured {
+fn coloured(
+    requested: Precision,
+    unmet: Option<&str>,
+    stored: Option<Precision>,
+    accepted: Accepted<Chroma, Observed>,
+    setbacks: Vec<Setback>,
+) -> Coloured<Chroma> {
     let Accepted { chroma, said, observed, fallback } = accepted;
-    Coloured { chroma, said, precision: facts(requested, unmet, stored, observed, fallback) }
+    Coloured { chroma, said, precision: facts(requested, unmet, stored, observed, fallback), setbacks }
 }
 
 /// What was asked for, why it cannot be had, and what the session showed, as it is told to others. `stored`: what most of a

@@ -27,7 +27,8 @@ fn facts_of(
     let size = Size::new(1, 1);
     let chroma = ChromaPlanes { a: Plane::filled(size, 3.0), b: Plane::filled(size, 4.0) };
     let said = Said::of(chroma.a.data(), chroma.b.data());
-    coloured(requested, unmet, stored, Accepted { chroma, said, observed, fallback }).precision
+    let chroma = Chroma::Planes(chroma);
+    coloured(requested, unmet, stored, Accepted { chroma, said, observed, fallback }, Vec::new()).precision
 }
 
 #[test]
@@ -91,7 +92,8 @@ impl Models {
     }
 
     fn colorizer(&self, memory: u64) -> Colorizer {
-        Colorizer::new(Catalogue::open(self.dir.path()).unwrap(), self.entries.clone(), 8, memory, GuardBounds::default())
+        let keep = Keep { sessions: 8, memory, card: None };
+        Colorizer::new(Catalogue::open(self.dir.path()).unwrap(), self.entries.clone(), keep, GuardBounds::default())
     }
 }
 
@@ -116,7 +118,7 @@ fn entry(id: &str, bytes: &[u8]) -> Entry {
 fn request(model: &str, precision: Precision) -> ColorizeRequest {
     let size = Size::new(64, 32);
     let input = Plane::new(size, (0..size.pixels()).map(|index| (index % 64) as f32 / 63.0).collect()).unwrap();
-    ColorizeRequest { model: model.to_owned(), input, precision }
+    ColorizeRequest::new(model.to_owned(), input, precision)
 }
 
 fn small() -> Small {
@@ -125,7 +127,7 @@ fn small() -> Small {
 
 /// Keys of what is kept, the one used longest ago first.
 fn kept(colorizer: &Colorizer) -> Vec<String> {
-    colorizer.shelf.contents().into_iter().map(|(key, _)| key).collect()
+    colorizer.sessions.shelf().contents().into_iter().map(|(key, _)| key).collect()
 }
 
 #[test]
@@ -137,8 +139,8 @@ fn nothing_is_loaded_before_a_picture_needs_it_and_everything_is_accounted() {
     assert_eq!(coloured.precision.provider, Provider::Cpu);
     let file = models.entries[0].bytes;
     let expected = [("the weights of a".to_owned(), file), ("the session of a, 64×32".to_owned(), 8 * 8)];
-    assert_eq!(colorizer.shelf.contents(), expected);
-    assert_eq!(colorizer.shelf.bytes(), file + 64);
+    assert_eq!(colorizer.sessions.shelf().contents(), expected);
+    assert_eq!(colorizer.sessions.shelf().bytes(), file + 64);
 }
 
 #[test]
@@ -148,7 +150,7 @@ fn what_was_used_longest_ago_goes_first_and_comes_back_the_same() {
     // A run of one, and two more at rest: 64 bytes a session, and a run's own.
     let run = 64 * 32 * 6144;
     let mut colorizer = models.colorizer(run + 64 + 2 * (64 + models.entries[0].bytes));
-    let mut colour = |model: &str| colorizer.colorize(&place, &request(model, Precision::Fp32)).unwrap().chroma;
+    let mut colour = |model: &str| colorizer.colorize(&place, &request(model, Precision::Fp32)).unwrap().chroma.into_planes();
     let first = colour("a");
     assert_ne!(colour("b"), first, "networks that differ colour differently");
     colour("c");
@@ -156,13 +158,13 @@ fn what_was_used_longest_ago_goes_first_and_comes_back_the_same() {
     assert_eq!(kept(&colorizer).last().unwrap(), "the session of b, 64×32");
     // Of `a` the weights were used before its session was.
     assert!(!kept(&colorizer).contains(&"the weights of a".to_owned()), "{:?}", kept(&colorizer));
-    let mut colour = |model: &str| colorizer.colorize(&place, &request(model, Precision::Fp32)).unwrap().chroma;
+    let mut colour = |model: &str| colorizer.colorize(&place, &request(model, Precision::Fp32)).unwrap().chroma.into_planes();
     assert_eq!(colour("a"), first, "what was let go comes back the same");
     let mut tight = models.colorizer(run + 64);
     for model in ["a", "b", "a", "c"] {
-        let chroma = tight.colorize(&place, &request(model, Precision::Fp32)).unwrap().chroma;
+        let chroma = tight.colorize(&place, &request(model, Precision::Fp32)).unwrap().chroma.into_planes();
         assert_eq!(chroma == first, model == "a");
-        assert!(tight.shelf.bytes() <= run + 64);
+        assert!(tight.sessions.shelf().bytes() <= run + 64);
         let session = format!("the session of {model}, 64×32");
         assert_eq!(kept(&tight), [session], "a run needs the room of all others");
     }
@@ -195,8 +197,8 @@ fn a_graph_of_every_size_has_one_session_for_all_on_the_processor() {
     let mut colorizer = models.colorizer(u64::MAX);
     for size in [Size::new(64, 32), Size::new(96, 64), Size::new(64, 32)] {
         let input = Plane::new(size, (0..size.pixels()).map(|index| (index % 32) as f32 / 31.0).collect()).unwrap();
-        let request = ColorizeRequest { model: "a".to_owned(), input, precision: Precision::Fp32 };
-        assert_eq!(colorizer.colorize(&processor(), &request).unwrap().chroma.a.size(), size);
+        let request = ColorizeRequest::new("a".to_owned(), input, Precision::Fp32);
+        assert_eq!(colorizer.colorize(&processor(), &request).unwrap().chroma.into_planes().a.size(), size);
     }
     assert_eq!(kept(&colorizer), ["the weights of a", "the session of a"]);
 }
@@ -215,7 +217,8 @@ fn a_file_of_others_gives_the_numbers_that_its_convolution_says() {
         let models = Models::new(&[("a", Small { io, inside, ..small() }.encode())]);
         let request = request("a", Precision::Fp16);
         let coloured = models.colorizer(u64::MAX).colorize(&processor(), &request).unwrap();
-        let pairs = request.input.data().iter().zip(coloured.chroma.a.data().iter().zip(coloured.chroma.b.data()));
+        let chroma = coloured.chroma.into_planes();
+        let pairs = request.input.data().iter().zip(chroma.a.data().iter().zip(chroma.b.data()));
         // FP16 has eleven bits: 45 is rounded by at most 1/64, and the input on the way in.
         let off = pairs.map(|(&grey, (a, b))| (a - (40.0 * grey + 5.0)).abs().max((b + 30.0 * grey + 5.0).abs()));
         assert!(off.fold(0.0, f32::max) < 0.05, "{io} {inside}");

@@ -3,14 +3,21 @@
 //!
 //! How much memory each takes is said here; what is kept is the `colorizer`'s to decide.
 
+use std::sync::Arc;
+
+use half::f16;
+use half::vec::HalfFloatVecExt as _;
+
+use super::card::Need;
+use super::chroma::Chroma;
 use super::ddcolor::{GraphSpec, Outputs, PictureInput, SAID, STRIPS, Weights};
 use super::foreign::{self, Examined, ForeignError};
 use super::numerics::Said;
 use super::options::{Treatment, Tuning};
 use super::profile::Observed;
-use super::resident::{Port, Resident};
+use super::resident::{Arrived, Part, Port, Resident};
 use super::session::{Input, Network, Place};
-use super::{Array, Catalogue, Entry, FixedSize, InferenceError, Precision, Provider, transfer};
+use super::{Array, Catalogue, Entry, FixedSize, InferenceError, Precision, Provider};
 use crate::imaging::{ChromaPlanes, Plane, Size};
 
 /// Bytes that a resting session has on the processor for every parameter: the weights in FP32, and what ONNX Runtime packs of
@@ -21,9 +28,10 @@ const RUNNING: u64 = 1536;
 /// The same for a graph without our shortcut at the end: 256 and 100 channels at full size, in and out, beside the rest.
 const RUNNING_PLAIN: u64 = 6144;
 
-/// Bytes of the card's memory for every pixel of an FP16 session, rounded up. Measured with DDColor Tiny on an H200, as the
-/// difference between 512×512 and 1280×960: 590.
-const ON_CARD: u64 = 640;
+/// Bytes of the card's memory for every pixel of a session, besides its weights: FP16 and FP32, each in the fast form and in the
+/// small one. Measured on an H200, rounded up: 451 (DDColor Tiny, from 512×512 to 1280×960) and 562 (Large), small 365; in FP32
+/// 1,440 at 1280×960.
+const ON_CARD: [[u64; 2]; 2] = [[640, 448], [1536, 1408]];
 
 /// What a colour network's file holds.
 #[derive(Debug)]
@@ -44,6 +52,8 @@ pub(super) enum Model {
 pub(super) struct Session {
     form: Form,
     parameters: u64,
+    /// Bytes that it takes on the card, as far as they are known.
+    card: u64,
 }
 
 #[derive(Debug)]
@@ -64,11 +74,25 @@ pub(super) struct Batch {
     pub(super) size: Size,
 }
 
+/// A padded picture.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grey<'a> {
+    /// sRGB-encoded, 0..=1.
+    pub(super) plane: &'a Plane,
+    /// The same in FP16, where somebody had the time to round it.
+    pub(super) rounded: Option<&'a [f16]>,
+}
+
+/// A picture as it crosses to the card, if it does and in FP16: for the thread that wants the picture, so that the one that keeps
+/// the card at work moves half as many bytes.
+pub(super) fn rounded(provider: Provider, precision: Precision, plane: &Plane) -> Option<Vec<f16>> {
+    (provider == Provider::Cuda && precision == Precision::Fp16).then(|| Vec::from_f32_slice(plane.data()))
+}
+
 /// What came out for one picture.
 #[derive(Debug)]
 pub(super) struct Ran {
-    /// Chroma at the input's size; finite or not.
-    pub(super) chroma: ChromaPlanes,
+    pub(super) chroma: Chroma,
     /// How it looks.
     pub(super) said: Said,
     /// Where and how it ran.
@@ -122,14 +146,20 @@ impl Model {
         }
     }
 
-    /// Bytes of the card's memory that a session takes.
-    pub(super) const fn card_bytes(&self, batch: Batch, precision: Precision) -> u64 {
+    /// What a session takes on the card.
+    pub(super) const fn need(&self, batch: Batch, precision: Precision) -> Need {
         let pixels = batch.size.pixels().saturating_mul(batch.pictures as u64);
-        let half = self.parameters().saturating_mul(2).saturating_add(pixels.saturating_mul(ON_CARD));
-        match precision {
-            Precision::Fp16 => half,
-            Precision::Fp32 => half.saturating_mul(2),
-        }
+        let [fast, small] = match (self, precision) {
+            (Self::Weights(_), Precision::Fp16) => ON_CARD[0],
+            (Self::Weights(_), Precision::Fp32) => ON_CARD[1],
+            // Not measured: reckoned from the channels at full size, as on the processor.
+            (Self::Foreign { .. }, _) => [RUNNING_PLAIN; 2],
+        };
+        let weights = match self {
+            Self::Weights(_) => self.graph_bytes(precision),
+            Self::Foreign { file, .. } => file.len() as u64,
+        };
+        Need { weights, fast: pixels.saturating_mul(fast), small: pixels.saturating_mul(small) }
     }
 
     /// Bytes of a resting session in this machine's memory.
@@ -148,17 +178,23 @@ impl Model {
         keep: bool,
     ) -> Result<(Session, Option<Self>), InferenceError> {
         let parameters = self.parameters();
+        let need = self.need(batch, precision);
+        let card = match (place.provider, place.arena) {
+            (Provider::Cpu, _) => 0,
+            (Provider::Cuda, Some(arena)) => need.weights.saturating_add(arena),
+            (Provider::Cuda, None) => need.of(place.memory),
+        };
         match self {
             Self::Weights(weights) => {
                 let graph = weights.graph_of(spec(place, batch, precision));
                 let kept = keep.then_some(Self::Weights(weights));
-                let form = ours(place, id, batch, &graph)?;
-                Ok((Session { form, parameters }, kept))
+                let form = ours(place, id, batch, precision, &graph)?;
+                Ok((Session { form, parameters, card }, kept))
             }
             Self::Foreign { file, examined } => {
                 let serves_all = serves_all_sizes(place.provider, examined.size());
                 let network = examined.open(place, id, &file, (!serves_all).then_some(batch.size))?;
-                let session = Session { form: Form::Foreign(network, examined.clone()), parameters };
+                let session = Session { form: Form::Foreign(network, examined.clone()), parameters, card };
                 Ok((session, keep.then_some(Self::Foreign { file, examined })))
             }
         }
@@ -193,6 +229,11 @@ impl Session {
         resting_bytes(self.parameters, provider)
     }
 
+    /// Bytes that it takes on the card.
+    pub(super) const fn card_bytes(&self) -> u64 {
+        self.card
+    }
+
     /// Bytes that a run takes besides, given back after it.
     pub(super) const fn running_bytes(&self, provider: Provider, size: Size) -> u64 {
         match (provider, &self.form) {
@@ -219,13 +260,15 @@ impl Session {
     }
 
     /// Colours padded pictures, as many as the session was made for, all of its size.
-    pub(super) fn run(&mut self, id: &str, pictures: &[&Plane]) -> Result<Vec<Ran>, InferenceError> {
-        let size = pictures[0].size();
+    ///
+    /// As many results of sessions on the card are kept in this machine's memory as are held at one time.
+    pub(super) fn run(&mut self, id: &str, pictures: &[Grey<'_>]) -> Result<Vec<Ran>, InferenceError> {
+        let size = pictures[0].plane.size();
         let (width, height) = (size.width as usize, size.height as usize);
         let count = pictures.len();
         match &mut self.form {
             Form::Ours(network) => {
-                let grey = pictures.iter().flat_map(|picture| picture.data().iter().copied()).collect::<Vec<f32>>();
+                let grey = pictures.iter().flat_map(|picture| picture.plane.data().iter().copied()).collect::<Vec<f32>>();
                 let input = Input { name: INPUT, shape: &[count, 1, height, width], data: &grey };
                 let found = network.run_for(&[input], &["ab", "said"])?;
                 let [ab, said] = <[Array; 2]>::try_from(found).expect("two outputs were asked for");
@@ -233,17 +276,20 @@ impl Session {
                 Ok(results(size, &ab.values, observed, |index, _| Said::from_strips(&said.values, index, count, planes(size))))
             }
             Form::Resident(resident) => {
-                resident.run(|input| {
-                    for (place, picture) in input.chunks_exact_mut(width * height).zip(pictures) {
-                        transfer::copy(picture.data(), place);
-                    }
-                })?;
+                let part = |&Grey { plane, rounded }| Part { full: plane.data(), rounded };
+                let parts: Vec<Part<'_>> = pictures.iter().map(part).collect();
+                let [ab, said] = <[Arc<Arrived>; 2]>::try_from(resident.run(&parts)?).expect("two outputs are bound");
+                let said = said.values(0, SAID * count * STRIPS);
                 let observed = resident.observed().ok_or_else(|| InferenceError::unprofiled(id))?;
-                let (ab, said) = (resident.output(0), resident.output(1));
-                Ok(results(size, ab, observed, |index, _| Said::from_strips(said, index, count, planes(size))))
+                let one = |picture| Ran {
+                    chroma: Chroma::Arrived { result: ab.clone(), picture, size },
+                    said: Said::from_strips(&said, picture, count, planes(size)),
+                    observed,
+                };
+                Ok((0..count).map(one).collect())
             }
             Form::Foreign(network, examined) => {
-                let rgb = pictures[0].data().repeat(3);
+                let rgb = pictures[0].plane.data().repeat(3);
                 let ab = examined.run(network, &rgb, size)?;
                 let observed = network.observed().ok_or_else(|| InferenceError::unprofiled(id))?;
                 Ok(results(size, &ab, observed, |_, [a, b]| Said::of(a, b)))
@@ -254,10 +300,11 @@ impl Session {
 
 /// The results of the pictures whose planes lie one after the other.
 fn results(size: Size, ab: &[f32], observed: Observed, said: impl Fn(usize, [&[f32]; 2]) -> Said) -> Vec<Ran> {
-    let plane = |data: &[f32]| Plane::new(size, transfer::copied(data)).expect("half of the values of two planes");
+    let plane = |data: &[f32]| Plane::new(size, data.to_vec()).expect("half of the values of two planes");
     let one = |(index, both): (usize, &[f32])| {
         let (a, b) = both.split_at(both.len() / 2);
-        Ran { chroma: ChromaPlanes { a: plane(a), b: plane(b) }, said: said(index, [a, b]), observed }
+        let chroma = Chroma::Planes(ChromaPlanes { a: plane(a), b: plane(b) });
+        Ran { chroma, said: said(index, [a, b]), observed }
     };
     ab.chunks_exact(planes(size)).enumerate().map(one).collect()
 }
@@ -272,18 +319,27 @@ const INPUT: &str = "grey";
 
 fn spec(place: &Place, Batch { pictures, size }: Batch, precision: Precision) -> GraphSpec {
     let (input, outputs) = (PictureInput::Grey, Outputs::Guarded);
-    GraphSpec { pictures, input, outputs, ..GraphSpec::new(size, precision, place.provider) }
+    // The processor's form computes in FP32, and has nothing to cross.
+    let ports = if place.provider == Provider::Cuda { precision } else { Precision::Fp32 };
+    GraphSpec { pictures, input, ports, outputs, ..GraphSpec::new(size, precision, place.provider) }
 }
 
 /// A session of our own graph.
-fn ours(place: &Place, id: &str, Batch { pictures, size }: Batch, graph: &[u8]) -> Result<Form, InferenceError> {
+fn ours(
+    place: &Place,
+    id: &str,
+    Batch { pictures, size }: Batch,
+    precision: Precision,
+    graph: &[u8],
+) -> Result<Form, InferenceError> {
     let tuning = Tuning { pictures, memory: place.memory };
     if place.provider == Provider::Cpu {
         return Ok(Form::Ours(Network::open(place, id, graph, Treatment::AsWritten(tuning))?));
     }
     let (width, height) = (size.width as usize, size.height as usize);
-    let input = Port { name: INPUT, shape: &[pictures, 1, height, width] };
+    let port = |name, shape, precision| Port { name, shape, precision };
+    let input = port(INPUT, vec![pictures, 1, height, width], precision);
     let outputs =
-        [Port { name: "ab", shape: &[pictures, 2, height, width] }, Port { name: "said", shape: &[SAID, pictures, STRIPS] }];
-    Ok(Form::Resident(Box::new(Resident::open(place, id, graph, tuning, input, &outputs)?)))
+        [port("ab", vec![pictures, 2, height, width], precision), port("said", vec![SAID, pictures, STRIPS], Precision::Fp32)];
+    Ok(Form::Resident(Box::new(Resident::open(place, id, graph, tuning, &input, &outputs)?)))
 }

@@ -3,6 +3,10 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use nvml_wrapper::Nvml;
 use serde::Serialize;
@@ -33,13 +37,23 @@ pub struct DeviceReport {
     pub cudnn: Option<String>,
 }
 
+impl DeviceReport {
+    /// The processor of the same machine, for what the card had no memory for.
+    #[must_use]
+    pub fn of_processor(&self) -> Self {
+        let reason = Some("the card had no memory for this picture".to_owned());
+        let runtime_version = self.runtime_version.clone();
+        Self { provider: Provider::Cpu, reason, name: processor_name(), driver: None, runtime_version, cuda: None, cudnn: None }
+    }
+}
+
 /// Decides on a provider. CUDA is believed only after a trial run has given the right result on it.
 pub(super) fn choose(loaded: &Loaded, settings: &EngineSettings) -> Result<(Place, DeviceReport), InferenceError> {
     let place = Place {
         environment: loaded.environment.clone(),
         provider: Provider::Cpu,
         threads: settings.threads,
-        memory_mib: settings.memory_mib,
+        arena: settings.card_budget(),
         memory: MemoryUse::default(),
         tf32: true,
     };
@@ -98,8 +112,7 @@ fn report(provider: Provider, reason: Option<String>, library: &Path) -> DeviceR
     let runtime_version = native::runtime_version(library);
     match provider {
         Provider::Cpu => {
-            let name = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor(&text));
-            DeviceReport { provider, reason, name, driver: None, runtime_version, cuda: None, cudnn: None }
+            DeviceReport { provider, reason, name: processor_name(), driver: None, runtime_version, cuda: None, cudnn: None }
         }
         Provider::Cuda => {
             // Without the management library the card still works; the record says that its name is not known.
@@ -141,6 +154,49 @@ pub(super) fn free_memory() -> Option<u64> {
 /// Memory of the card in use, whoever uses it, bytes, if it is known.
 pub(super) fn used_memory() -> Option<u64> {
     memory().map(|memory| memory.used)
+}
+
+fn processor_name() -> Option<String> {
+    processor(&fs::read_to_string("/proc/cpuinfo").ok()?)
+}
+
+/// Asks the driver, again and again, how busy the card is.
+#[derive(Debug)]
+pub struct CardMeter {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Option<f64>>,
+}
+
+impl CardMeter {
+    /// Begins to ask, if there is a driver's management library to ask.
+    pub fn start() -> Option<Self> {
+        /// The driver renews its figure every sixth of a second to every second.
+        const EVERY: Duration = Duration::from_millis(100);
+        let nvml = Nvml::init().ok()?;
+        card(&nvml)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let ask = move || {
+            let device = card(&nvml)?;
+            let (mut sum, mut count) = (0.0, 0_u32);
+            while !stopped.load(Ordering::Relaxed) {
+                thread::sleep(EVERY);
+                if let Ok(rates) = device.utilization_rates() {
+                    sum += f64::from(rates.gpu);
+                    count += 1;
+                }
+            }
+            (count > 0).then(|| sum / f64::from(count) / 100.0)
+        };
+        let thread = thread::Builder::new().name("card-meter".to_owned()).spawn(ask).ok()?;
+        Some(Self { stop, thread })
+    }
+
+    /// Share of the time, 0..=1, in which some kernel ran, if the driver said so at least once.
+    pub fn stop(self) -> Option<f64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().ok()?
+    }
 }
 
 /// Name of the processor in the text of `/proc/cpuinfo`; Arm processors have none there.

@@ -6,16 +6,19 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
 
+use super::chroma::Chroma;
 use super::networks::Networks;
 use super::queue::Waiting;
 use super::{
     Catalogue, ColorizeRequest, Coloured, DeviceReport, Entry, GuardBounds, InferenceError, Precision, Provider, ProviderChoice,
+    Target,
 };
 use crate::imaging::{Plane, Size};
 use crate::routing::SceneScores;
@@ -29,7 +32,7 @@ const QUEUE: usize = 32;
 pub struct EngineSettings {
     /// Where sessions may run.
     pub provider: ProviderChoice,
-    /// Bound on the memory a session may take on the card for its tensors, MiB; 0: none but the card's own. CUDA's own
+    /// Memory that all colour networks together may take on the card, weights and sessions, MiB; 0: what the card has. CUDA's own
     /// context and libraries (about 0.6 to 1 GiB) come on top.
     pub memory_mib: u64,
     /// Memory of this machine that colour networks may take, weights and sessions together, MiB: what was used longest ago
@@ -43,17 +46,24 @@ pub struct EngineSettings {
     pub guard: GuardBounds,
 }
 
+impl EngineSettings {
+    /// The bound on the card's memory in bytes, if there is one.
+    pub(super) const fn card_budget(&self) -> Option<u64> {
+        if self.memory_mib == 0 { None } else { Some(self.memory_mib.saturating_mul(1 << 20)) }
+    }
+}
+
 /// What the inference thread can do.
 pub(super) trait Work {
     fn scene_scores(&mut self, grey: &Plane) -> Result<SceneScores, InferenceError>;
     fn denoise(&mut self, grey: &Plane, sigma: f32) -> Result<Plane, InferenceError>;
     /// How many pictures of this kind are best coloured in one run when `waiting` of them wait, 1 or more.
     fn batch(&self, kind: &Kind, waiting: usize) -> usize;
-    fn colorize(&mut self, request: &ColorizeRequest) -> Result<Coloured, InferenceError>;
+    fn colorize(&mut self, request: &ColorizeRequest) -> Answer;
     /// Colours several pictures of one kind in one run; as many answers, in their order. An error is the run's.
     fn colorize_together(&mut self, requests: &[ColorizeRequest]) -> Result<Vec<Answer>, InferenceError>;
-    /// Runs a session of this kind once.
-    fn warm_up(&mut self, kind: &Kind) -> Result<(), InferenceError>;
+    /// Runs a session of this kind once, if there is room for it beside those that are kept; whether there was.
+    fn warm_up(&mut self, kind: &Kind) -> Result<bool, InferenceError>;
     /// Lets every session go: after a panic none of them is trusted.
     fn forget_sessions(&mut self);
 }
@@ -62,7 +72,7 @@ pub(super) trait Work {
 type Reply<T> = SyncSender<Result<T, InferenceError>>;
 
 /// The answer for one picture.
-pub(super) type Answer = Result<Coloured, InferenceError>;
+pub(super) type Answer = Result<Coloured<Chroma>, InferenceError>;
 
 /// What pictures must have in common to share a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,26 +83,39 @@ pub(super) struct Kind {
     pub(super) size: Size,
     /// Asked for.
     pub(super) precision: Precision,
+    pub(super) on: Target,
 }
 
 impl Kind {
     /// Of a picture.
     pub(super) fn of(request: &ColorizeRequest) -> Self {
-        Self { model: request.model.clone(), size: request.input.size(), precision: request.precision }
+        Self { model: request.model.clone(), size: request.input.size(), precision: request.precision, on: request.on }
     }
 }
 
 enum Request {
     Scene { grey: Plane, reply: Reply<SceneScores> },
     Denoise { grey: Plane, sigma: f32, reply: Reply<Plane> },
-    Colorize { request: ColorizeRequest, reply: Reply<Coloured> },
-    WarmUp { kind: Kind, reply: Reply<()> },
+    Colorize { request: ColorizeRequest, reply: Reply<Coloured<Chroma>> },
+    WarmUp { kind: Kind, reply: Reply<bool> },
 }
 
 /// Handle of the inference thread. The thread ends, and is waited for, when the last handle goes.
 #[derive(Debug, Clone)]
 pub struct Engine {
     thread: Arc<InferenceThread>,
+    may_use_processor: bool,
+}
+
+/// What became of making a session ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// It is, after this time.
+    After(Duration),
+    /// The first picture would be no slower on this device.
+    NothingGained,
+    /// The card has no room for it beside the others.
+    NoRoom,
 }
 
 #[derive(Debug)]
@@ -101,6 +124,8 @@ struct InferenceThread {
     /// Taken when the thread is to end.
     requests: Option<SyncSender<Request>>,
     handle: Option<JoinHandle<()>>,
+    /// Nanoseconds it has been at work.
+    busy: Arc<AtomicU64>,
 }
 
 impl Engine {
@@ -109,7 +134,9 @@ impl Engine {
     /// and a device that was asked for and does not work, are errors here and not when the first scan comes.
     pub fn start(settings: &EngineSettings, catalogue: &Catalogue, models: &[Entry]) -> Result<Self, InferenceError> {
         let (settings, catalogue, models) = (settings.clone(), catalogue.clone(), models.to_vec());
-        Self::start_with(move || Networks::open(&settings, &catalogue, &models))
+        let may_use_processor = settings.provider == ProviderChoice::Auto;
+        let engine = Self::start_with(move || Networks::open(&settings, &catalogue, &models))?;
+        Ok(Self { may_use_processor, ..engine })
     }
 
     /// Starts the thread over whatever `open` makes on it.
@@ -118,11 +145,13 @@ impl Engine {
     ) -> Result<Self, InferenceError> {
         let (requests, queue) = sync_channel(QUEUE);
         let (opened, device) = sync_channel(1);
+        let busy = Arc::new(AtomicU64::new(0));
+        let counted = busy.clone();
         let body = move || match caught(open) {
             Ok((work, report)) => {
                 // Nobody waits when the starter has gone; the queue is closed then, too.
                 let _ = opened.send(Ok(report));
-                serve(work, &queue);
+                serve(work, &queue, &counted);
             }
             Err(error) => drop(opened.send(Err(error))),
         };
@@ -136,8 +165,8 @@ impl Engine {
                 return Err(error);
             }
         };
-        let thread = InferenceThread { device, requests: Some(requests), handle: Some(handle) };
-        Ok(Self { thread: Arc::new(thread) })
+        let thread = InferenceThread { device, requests: Some(requests), handle: Some(handle), busy };
+        Ok(Self { thread: Arc::new(thread), may_use_processor: false })
     }
 
     /// The device at work.
@@ -156,19 +185,33 @@ impl Engine {
     }
 
     /// Makes a session ready for pictures of one size and runs it once, if the device needs that: on the card the first run of a
-    /// size takes seconds. Says how long it took, or nothing where a first picture would be no slower.
-    pub fn warm_up(&self, model: &str, size: Size, precision: Precision) -> Result<Option<Duration>, InferenceError> {
+    /// size takes seconds.
+    pub fn warm_up(&self, model: &str, size: Size, precision: Precision) -> Result<Readiness, InferenceError> {
         if self.device().provider == Provider::Cpu {
-            return Ok(None);
+            return Ok(Readiness::NothingGained);
         }
         let begun = Instant::now();
-        self.ask(|reply| Request::WarmUp { kind: Kind { model: model.to_owned(), size, precision }, reply })?;
-        Ok(Some(begun.elapsed()))
+        let kind = Kind { model: model.to_owned(), size, precision, on: Target::Device };
+        let had_room = self.ask(|reply| Request::WarmUp { kind, reply })?;
+        Ok(if had_room { Readiness::After(begun.elapsed()) } else { Readiness::NoRoom })
     }
 
     /// Colours a picture.
-    pub fn colorize(&self, request: ColorizeRequest) -> Result<Coloured, InferenceError> {
-        self.ask(|reply| Request::Colorize { request, reply })
+    pub fn colorize(&self, mut request: ColorizeRequest) -> Result<Coloured, InferenceError> {
+        request.round_for(self.device().provider);
+        let Coloured { chroma, said, precision, setbacks } = self.ask(|reply| Request::Colorize { request, reply })?;
+        Ok(Coloured { chroma: chroma.into_planes(), said, precision, setbacks })
+    }
+
+    /// How long the thread has been at work since its start, waiting for the device included.
+    pub fn busy(&self) -> Duration {
+        Duration::from_nanos(self.thread.busy.load(Ordering::Relaxed))
+    }
+
+    /// Whether pictures that have no room on the card may be coloured on the processor: where the configuration leaves the choice of
+    /// the device.
+    pub const fn may_use_processor(&self) -> bool {
+        self.may_use_processor
     }
 
     /// Sends a request and waits for its answer. A thread that is no more answers with an error: both channels are closed
@@ -192,33 +235,35 @@ impl Drop for InferenceThread {
 }
 
 /// A picture and where its colours go.
-type Picture = (ColorizeRequest, Reply<Coloured>);
+type Picture = (ColorizeRequest, Reply<Coloured<Chroma>>);
 
 /// Answers requests until nobody can send one: the small networks' at once, pictures to colour when everything that has arrived
 /// is known, so that those of one kind can share a run. Nothing is waited for to fill one.
-fn serve(mut work: impl Work, queue: &Receiver<Request>) {
+fn serve(mut work: impl Work, queue: &Receiver<Request>, busy: &AtomicU64) {
     let mut waiting: Waiting<Kind, Picture> = Waiting::new();
     loop {
         let next = if waiting.is_empty() { queue.recv().map_err(|_| TryRecvError::Disconnected) } else { queue.try_recv() };
+        let begun = Instant::now();
         // A caller that no longer waits has dropped its end; its answer goes nowhere.
         match next {
             Ok(Request::Scene { grey, reply }) => drop(reply.send(answer(&mut work, |work| work.scene_scores(&grey)))),
             Ok(Request::Denoise { grey, sigma, reply }) => drop(reply.send(answer(&mut work, |work| work.denoise(&grey, sigma)))),
             Ok(Request::WarmUp { kind, reply }) => drop(reply.send(answer(&mut work, |work| work.warm_up(&kind)))),
-            Ok(Request::Colorize { request, reply }) => waiting.push(Instant::now(), Kind::of(&request), (request, reply)),
+            Ok(Request::Colorize { request, reply }) => waiting.push(begun, Kind::of(&request), (request, reply)),
             Err(TryRecvError::Disconnected) if waiting.is_empty() => return,
             Err(_) => {
-                let next = waiting.take(Instant::now(), |kind, count| work.batch(kind, count));
+                let next = waiting.take(begun, |kind, count| work.batch(kind, count));
                 colour(&mut work, next);
             }
         }
+        busy.fetch_add(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
 /// Colours pictures of one kind, in one run if there are several. When that fails each is tried alone: the one that cannot be
 /// coloured fails, and the others do not.
 fn colour<W: Work>(work: &mut W, pictures: Vec<Picture>) {
-    let (requests, replies): (Vec<ColorizeRequest>, Vec<Reply<Coloured>>) = pictures.into_iter().unzip();
+    let (requests, replies): (Vec<ColorizeRequest>, Vec<Reply<Coloured<Chroma>>>) = pictures.into_iter().unzip();
     if requests.len() > 1 {
         match answer(work, |work| work.colorize_together(&requests)) {
             Ok(answers) => return replies.iter().zip(answers).for_each(|(reply, answer)| drop(reply.send(answer))),

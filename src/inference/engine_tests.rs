@@ -44,9 +44,9 @@ impl Work for Pretended {
         Ok(requests.iter().map(|request| self.colorize(request)).collect())
     }
 
-    fn colorize(&mut self, request: &ColorizeRequest) -> Result<Coloured, InferenceError> {
+    fn colorize(&mut self, request: &ColorizeRequest) -> Answer {
         assert_ne!(request.input.data()[0], 13.0, "an unlucky picture");
-        let chroma = ChromaPlanes { a: request.input.clone(), b: request.input.clone() };
+        let chroma = Chroma::Planes(ChromaPlanes { a: request.input.clone(), b: request.input.clone() });
         let said = Said { non_finite: 0, ab_min: 0.0, ab_max: 0.0, chroma_mean: 0.0, chroma_spread: 0.0 };
         let precision = PrecisionFacts {
             requested: request.precision,
@@ -56,11 +56,11 @@ impl Work for Pretended {
             fallback: None,
             provider: Provider::Cpu,
         };
-        Ok(Coloured { chroma, said, precision })
+        Ok(Coloured { chroma, said, precision, setbacks: Vec::new() })
     }
 
-    fn warm_up(&mut self, _: &Kind) -> Result<(), InferenceError> {
-        Ok(())
+    fn warm_up(&mut self, _: &Kind) -> Result<bool, InferenceError> {
+        Ok(true)
     }
 
     fn forget_sessions(&mut self) {
@@ -101,7 +101,7 @@ fn many_callers_get_their_own_answers_from_the_one_thread() {
                 let own = f32::from(caller) + 100.0;
                 assert_eq!(engine.scene_scores(grey(own)).unwrap().portrait, own);
                 assert_eq!(engine.denoise(grey(0.0), own).unwrap(), grey(own));
-                let request = ColorizeRequest { model: "m".into(), input: grey(own), precision: Precision::Fp16 };
+                let request = ColorizeRequest::new("m".into(), grey(own), Precision::Fp16);
                 assert_eq!(engine.colorize(request).unwrap().chroma.a, grey(own));
             });
         }
@@ -134,24 +134,25 @@ fn pictures_that_wait_share_a_run_and_one_that_cannot_be_coloured_fails_alone() 
     let (requests, queue) = sync_channel(QUEUE);
     let ask = |value: f32| {
         let (reply, answer) = sync_channel(1);
-        let request = ColorizeRequest { model: "m".into(), input: grey(value), precision: Precision::Fp16 };
+        let request = ColorizeRequest::new("m".into(), grey(value), Precision::Fp16);
         requests.send(Request::Colorize { request, reply }).unwrap();
         answer
     };
     let answers = [1.0, 2.0, 3.0, 4.0, 5.0, 13.0, 7.0].map(ask);
     drop(requests);
     let pretended = Pretended(counts.clone());
-    let thread = thread::Builder::new().name("inference".into()).spawn(move || serve(pretended, &queue)).unwrap();
+    let thread =
+        thread::Builder::new().name("inference".into()).spawn(move || serve(pretended, &queue, &AtomicU64::new(0))).unwrap();
     let answers = answers.map(|answer| answer.recv().unwrap());
     thread.join().unwrap();
     assert_eq!(counts.together.load(Ordering::SeqCst), 4, "of seven, four share a run; the next three have a guilty one");
-    for (index, answer) in answers.iter().enumerate() {
+    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1);
+    for (index, answer) in answers.into_iter().enumerate() {
         match answer {
-            Ok(coloured) => assert_eq!(coloured.chroma.a, grey((index + 1) as f32)),
+            Ok(coloured) => assert_eq!(coloured.chroma.into_planes().a, grey((index + 1) as f32)),
             Err(error) => assert!(index == 5 && error.to_string().contains("an unlucky picture"), "{index}: {error}"),
         }
     }
-    assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1);
 }
 
 #[test]
@@ -166,14 +167,14 @@ fn a_start_that_fails_says_why_and_leaves_no_thread() {
 fn a_request_after_the_thread_has_died_is_an_error_and_no_wait() {
     let (requests, queue) = sync_channel(QUEUE);
     let handle = thread::spawn(move || drop(queue));
-    let thread = InferenceThread { device: report(), requests: Some(requests), handle: Some(handle) };
-    let engine = Engine { thread: Arc::new(thread) };
+    let thread = InferenceThread { device: report(), requests: Some(requests), handle: Some(handle), busy: Arc::default() };
+    let engine = Engine { thread: Arc::new(thread), may_use_processor: false };
     assert!(matches!(engine.scene_scores(grey(1.0)), Err(InferenceError::Ended)));
 
     // Dying with the request in hand is noticed as well.
     let (requests, queue) = sync_channel::<Request>(QUEUE);
     let handle = thread::spawn(move || drop(queue.recv()));
-    let thread = InferenceThread { device: report(), requests: Some(requests), handle: Some(handle) };
-    let engine = Engine { thread: Arc::new(thread) };
+    let thread = InferenceThread { device: report(), requests: Some(requests), handle: Some(handle), busy: Arc::default() };
+    let engine = Engine { thread: Arc::new(thread), may_use_processor: false };
     assert!(matches!(engine.denoise(grey(1.0), 5.0), Err(InferenceError::Ended)));
 }

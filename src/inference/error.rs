@@ -248,8 +248,14 @@ impl InferenceError {
     }
 }
 
+/// Where the runtime's messages of a full device begin to say so, after names of nodes and places in its source code.
+const FULL: &[&str] = &["Available memory of", "Failed to allocate memory", "CUDA failure", "CUDA error"];
+
 /// What a message of the runtime says, without the place in its source code it comes from.
 fn plain(message: &str) -> String {
+    if let Some(start) = FULL.iter().find_map(|words| message.rfind(words)) {
+        return one_line(&message[start..]);
+    }
     let marked = message.rsplit_once("[ONNXRuntimeError] : ").map(|(_, rest)| rest);
     // Number and name of the code come first.
     let said = marked.and_then(|rest| rest.splitn(3, " : ").nth(2));
@@ -362,6 +368,10 @@ mod tests {
                     Failed to load library x.so with error: libcuda.so.1: not found\n";
         assert_eq!(plain(said), "Failed to load library x.so with error: libcuda.so.1: not found");
         assert_eq!(plain("Invalid model"), "Invalid model");
+        let full = "Non-zero status code returned while running BiasGelu node. Name:'stages.0' Status Message: \
+                    /src/bfc_arena.cc:360 void* BFCArena::AllocateRawInternal(size_t, bool) Available memory of 41917184 is \
+                    smaller than requested bytes of 58982400\n";
+        assert_eq!(plain(full), "Available memory of 41917184 is smaller than requested bytes of 58982400");
     }
 
     #[test]

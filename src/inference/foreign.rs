@@ -207,6 +207,6 @@ pub(super) fn self_check(place: &Place, name: &str, file: &[u8], examined: &Exam
     let grey: Vec<f32> = (0..size.width * size.height).map(at).collect();
     let ab = examined.run(&mut network, &grey.repeat(3), size)?;
     let found = numerics::Said::of(&ab[..grey.len()], &ab[grey.len()..]);
-    let deviation = numerics::deviation(&Plane::new(size, grey).expect("width × height values"));
-    numerics::believed(name, &found, deviation)
+    let grey = Plane::new(size, grey).expect("width × height values");
+    numerics::believed(name, &found, || numerics::deviation(&grey))
 }

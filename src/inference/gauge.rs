@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use super::colour_model::{Batch, Model, Session};
+use half::f16;
+
+use super::colour_model::{Batch, Grey, Model, Session, rounded};
 use super::options::MemoryUse;
 use super::session::Place;
 use super::{
@@ -43,8 +45,11 @@ pub struct Gauged {
     pub first_ms: f64,
     /// Of every run with input and output left on the card, milliseconds; `None` on the processor and for files of others.
     pub resident_ms: Option<Vec<f64>>,
-    /// Of every run as the daemon has it, from arrays in this machine's memory to arrays there, milliseconds.
+    /// Of every run as the daemon's inference thread has it, from arrays in this machine's memory until a* and b* lie there,
+    /// in the number format of the network, milliseconds.
     pub host_ms: Vec<f64>,
+    /// The same with what the caller's thread does to either side: it rounds the picture and makes planes of a* and b*, milliseconds.
+    pub whole_ms: Vec<f64>,
     /// Memory of the card that this process has then, CUDA's own context included, MiB.
     pub card_mib: Option<u64>,
     /// Precision and provider, read back from the session.
@@ -78,9 +83,11 @@ impl Gauge {
         let entry = self.catalogue.find(request.model, ModelKind::Colour)?.clone();
         let (precision, unmet) = colorizer::attainable(request.precision, self.place.provider);
         let place = Place { memory: request.memory, ..self.place.clone() };
-        let pictures: Vec<&Plane> = request.pictures.iter().collect();
-        let batch = Batch { pictures: pictures.len(), size: pictures[0].size() };
+        let batch = Batch { pictures: request.pictures.len(), size: request.pictures[0].size() };
         let model = Model::read(&self.catalogue, &entry)?;
+        let round = || request.pictures.iter().map(|plane| rounded(place.provider, precision, plane)).collect::<Vec<_>>();
+        let halves = round();
+        let pictures = greys(request.pictures, &halves);
         let begun = Instant::now();
         let (mut session, _) = model.open(&place, &entry.id, batch, precision, false)?;
         let ran = session.run(&entry.id, &pictures)?;
@@ -88,11 +95,17 @@ impl Gauge {
         // Plans of the first run may be made in the second: one more before the clock.
         session.run(&entry.id, &pictures)?;
         let host_ms = timed(request.runs, || session.run(&entry.id, &pictures).map(drop))?;
+        let whole_ms = timed(request.runs, || {
+            let halves = round();
+            let ran = session.run(&entry.id, &greys(request.pictures, &halves))?;
+            ran.into_iter().for_each(|ran| drop(std::hint::black_box(ran.chroma.into_planes())));
+            Ok(())
+        })?;
         let resident_ms = resident(&mut session, request.runs)?;
         let card_mib = self.used_before.zip(device::used_memory()).map(|(before, now)| now.saturating_sub(before) >> 20);
         let precision = colorizer::facts(request.precision, unmet, session.stored(), ran[0].observed, None);
-        let chroma = ran.into_iter().map(|ran| ran.chroma).collect();
-        Ok(Gauged { first_ms, resident_ms, host_ms, card_mib, precision, chroma })
+        let chroma = ran.into_iter().map(|ran| ran.chroma.into_planes()).collect();
+        Ok(Gauged { first_ms, resident_ms, host_ms, whole_ms, card_mib, precision, chroma })
     }
 }
 
@@ -105,6 +118,10 @@ impl Gauged {
         let (got, want): (Vec<f32>, Vec<f32>) = (values(self), values(other));
         Difference::between(&got, &want)
     }
+}
+
+fn greys<'a>(planes: &'a [Plane], halves: &'a [Option<Vec<f16>>]) -> Vec<Grey<'a>> {
+    planes.iter().zip(halves).map(|(plane, half)| Grey { plane, rounded: half.as_deref() }).collect()
 }
 
 fn resident(session: &mut Session, runs: u32) -> Result<Option<Vec<f64>>, InferenceError> {

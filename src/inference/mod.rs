@@ -9,10 +9,9 @@
 //! | `networks` | everything that thread has loaded |
 //! | `device` | CUDA or the processor, and why |
 //! | `session`, `resident` | one network: with its arrays in this machine's memory, or with their places on the card |
-//! | `transfer` | copies of large arrays |
 //! | `options`, `profile` | what a session is told, and what its own run says about where and how it ran |
 //! | `pool` | which sessions of the small networks are kept |
-//! | `shelf`, `colour_model` | which colour networks are kept, and how much memory each takes |
+//! | `colour_sessions`, `shelf`, `card`, `colour_model` | which colour networks are kept, how they share the card, and how much memory each takes |
 //! | `router`, `denoiser`, `colorizer` | one network each, from plane to result |
 //! | `array`, `check` | a network on an array from elsewhere, compared with what it gave there |
 //! | `gauge` | how long a network takes, and how much of the card |
@@ -22,10 +21,13 @@
 //! | `import` | a file of others to a model of the catalogue |
 
 mod array;
+mod card;
 mod catalogue;
 mod check;
+mod chroma;
 mod colorizer;
 mod colour_model;
+mod colour_sessions;
 pub mod ddcolor;
 mod denoiser;
 mod device;
@@ -47,15 +49,15 @@ mod router;
 pub mod runtime;
 mod session;
 mod shelf;
-mod transfer;
 mod trial;
 
 pub use array::{Array, ArrayError};
 pub use catalogue::{Catalogue, CatalogueEdit, CatalogueError, Entry, FileState, FixedSize, ModelKind, Removed};
 pub use check::{CheckRequest, Checked, Difference, check};
-pub use colorizer::{ColorizeRequest, Coloured};
-pub use device::DeviceReport;
-pub use engine::{Engine, EngineSettings};
+pub use colorizer::{ColorizeRequest, Coloured, Target};
+pub use colour_sessions::Setback;
+pub use device::{CardMeter, DeviceReport};
+pub use engine::{Engine, EngineSettings, Readiness};
 pub use error::InferenceError;
 pub use foreign::ForeignError;
 pub use gauge::{Gauge, GaugeRequest, Gauged};

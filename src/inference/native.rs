@@ -7,7 +7,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::Path;
 
 use libloading::Library;
-use ort::value::Tensor;
+use ort::value::DynTensor;
 
 /// Version of the ONNX Runtime in this library, which this process has already loaded.
 pub(super) fn runtime_version(library: &Path) -> Option<String> {
@@ -96,19 +96,19 @@ impl CardCopies {
     }
 
     /// To the card.
-    pub(super) fn up(&self, host: &Tensor<f32>, card: &mut Tensor<f32>) -> Result<(), CopyError> {
+    pub(super) fn up(&self, host: &DynTensor, card: &mut DynTensor) -> Result<(), CopyError> {
         // `cudaMemcpyHostToDevice`.
         self.copy(host, card, 1)
     }
 
     /// From the card.
-    pub(super) fn down(&self, card: &Tensor<f32>, host: &mut Tensor<f32>) -> Result<(), CopyError> {
+    pub(super) fn down(&self, card: &DynTensor, host: &mut DynTensor) -> Result<(), CopyError> {
         // `cudaMemcpyDeviceToHost`.
         self.copy(card, host, 2)
     }
 
-    fn copy(&self, from: &Tensor<f32>, to: &mut Tensor<f32>, kind: c_int) -> Result<(), CopyError> {
-        assert_eq!(from.size(), to.size(), "tensors of one shape are copied");
+    fn copy(&self, from: &DynTensor, to: &mut DynTensor, kind: c_int) -> Result<(), CopyError> {
+        assert_eq!(from.size(), to.size(), "tensors of one shape and number format are copied");
         let bytes = from.size().unwrap_or(0);
         // SAFETY: both pointers are those of live tensors of `bytes` bytes each, on the sides that `kind` says; the target is
         // borrowed alone. No run of the session is under way: runs return when the card is done.

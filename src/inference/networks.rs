@@ -2,13 +2,13 @@
 
 use super::colorizer::Colorizer;
 use super::colour_model::Model;
+use super::colour_sessions::Keep;
 use super::denoiser::Denoiser;
 use super::engine::{Answer, Kind, Work};
 use super::router::Router;
 use super::session::Place;
 use super::{
-    Catalogue, ColorizeRequest, Coloured, DeviceReport, EngineSettings, Entry, InferenceError, ModelKind, Provider, device,
-    runtime,
+    Catalogue, ColorizeRequest, DeviceReport, EngineSettings, Entry, InferenceError, ModelKind, Provider, Target, device, runtime,
 };
 use crate::imaging::Plane;
 use crate::routing::SceneScores;
@@ -56,35 +56,58 @@ impl Networks {
             (0, Provider::Cuda) => usize::MAX,
             (count, _) => count,
         };
-        let colorizer = Colorizer::new(catalogue.clone(), colour, sessions, memory, settings.guard);
+        let keep = Keep { sessions, memory, card: settings.card_budget() };
+        let colorizer = Colorizer::new(catalogue.clone(), colour, keep, settings.guard);
         Ok((Self { place, router, denoiser, colorizer }, report))
+    }
+}
+
+impl Networks {
+    /// Where a picture runs.
+    fn place_of(&self, target: Target) -> Place {
+        match target {
+            Target::Device => self.place.clone(),
+            Target::Processor => Place { provider: Provider::Cpu, ..self.place.clone() },
+        }
+    }
+}
+
+/// Runs one of the small networks; where the card has no room for it, colour networks make some: every scan needs the small ones.
+fn with_room<T>(colorizer: &mut Colorizer, mut run: impl FnMut() -> Result<T, InferenceError>) -> Result<T, InferenceError> {
+    match run() {
+        Err(InferenceError::OutOfMemory { .. }) => {
+            colorizer.clear();
+            run()
+        }
+        other => other,
     }
 }
 
 impl Work for Networks {
     fn scene_scores(&mut self, grey: &Plane) -> Result<SceneScores, InferenceError> {
         let router = self.router.as_mut().ok_or_else(|| InferenceError::NotLoaded { model: ModelKind::Scene.to_string() })?;
-        router.scores(&self.place, grey)
+        with_room(&mut self.colorizer, || router.scores(&self.place, grey))
     }
 
     fn denoise(&mut self, grey: &Plane, sigma: f32) -> Result<Plane, InferenceError> {
         let not_loaded = || InferenceError::NotLoaded { model: ModelKind::Denoise.to_string() };
-        self.denoiser.as_mut().ok_or_else(not_loaded)?.clean(&self.place, grey, sigma)
+        let denoiser = self.denoiser.as_mut().ok_or_else(not_loaded)?;
+        with_room(&mut self.colorizer, || denoiser.clean(&self.place, grey, sigma))
     }
 
     fn batch(&self, kind: &Kind, waiting: usize) -> usize {
-        self.colorizer.batch(&self.place, &kind.model, kind.size, waiting)
+        self.colorizer.batch(&self.place_of(kind.on), &kind.model, kind.size, waiting)
     }
 
-    fn colorize(&mut self, request: &ColorizeRequest) -> Result<Coloured, InferenceError> {
-        self.colorizer.colorize(&self.place, request)
+    fn colorize(&mut self, request: &ColorizeRequest) -> Answer {
+        self.colorizer.colorize(&self.place_of(request.on), request)
     }
 
     fn colorize_together(&mut self, requests: &[ColorizeRequest]) -> Result<Vec<Answer>, InferenceError> {
-        self.colorizer.colorize_together(&self.place, requests)
+        self.colorizer.colorize_together(&self.place_of(requests[0].on), requests)
     }
 
-    fn warm_up(&mut self, kind: &Kind) -> Result<(), InferenceError> {
+    fn warm_up(&mut self, kind: &Kind) -> Result<bool, InferenceError> {
         self.colorizer.warm_up(&self.place, &kind.model, kind.size, kind.precision)
     }
 

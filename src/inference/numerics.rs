@@ -96,13 +96,14 @@ pub(super) enum Verdict {
     Implausible,
 }
 
-/// Judges what was said; `input_deviation` is the standard deviation of the network's input in 0..=1.
-pub(super) fn judge(found: &Said, input_deviation: f64, bounds: &GuardBounds) -> Verdict {
+/// Judges what was said; `input_deviation` is the standard deviation of the network's input in 0..=1, asked for only where it
+/// matters: the card waits meanwhile.
+pub(super) fn judge(found: &Said, input_deviation: impl FnOnce() -> f64, bounds: &GuardBounds) -> Verdict {
     if found.non_finite > 0 {
         Verdict::NonFinite
     } else if found.ab_max.max(-found.ab_min) > bounds.ab_max {
         Verdict::Implausible
-    } else if upper_chroma(found) < bounds.chroma_min && input_deviation >= BLANK_BELOW {
+    } else if upper_chroma(found) < bounds.chroma_min && input_deviation() >= BLANK_BELOW {
         Verdict::Collapsed
     } else {
         Verdict::Sound
@@ -116,7 +117,7 @@ fn upper_chroma(found: &Said) -> f32 {
 }
 
 /// An error unless an output can be believed; for a network that is run once, without another precision to go on to.
-pub(super) fn believed(network: &str, found: &Said, input_deviation: f64) -> Result<(), InferenceError> {
+pub(super) fn believed(network: &str, found: &Said, input_deviation: impl FnOnce() -> f64) -> Result<(), InferenceError> {
     match judge(found, input_deviation, &GuardBounds::default()) {
         Verdict::Sound => Ok(()),
         verdict => Err(disbelief(network, verdict, found)),
@@ -155,9 +156,9 @@ pub(super) fn deviation(plane: &Plane) -> f64 {
 
 /// One run that can be believed.
 #[derive(Debug)]
-pub(super) struct Accepted<T> {
+pub(super) struct Accepted<C, T> {
     /// What the network put out.
-    pub(super) chroma: ChromaPlanes,
+    pub(super) chroma: C,
     /// How it looked.
     pub(super) said: Said,
     /// What else the run said of itself.
@@ -176,17 +177,17 @@ pub(super) enum Refused<E> {
 }
 
 /// Runs the network in `first` precision, and in FP32 when the result of FP16 cannot be believed.
-pub(super) fn run_guarded<T, E>(
+pub(super) fn run_guarded<C, T, E>(
     first: Precision,
-    input_deviation: f64,
+    input_deviation: impl Fn() -> f64,
     bounds: &GuardBounds,
-    mut run: impl FnMut(Precision) -> Result<(ChromaPlanes, Said, T), E>,
-) -> Result<Accepted<T>, Refused<E>> {
+    mut run: impl FnMut(Precision) -> Result<(C, Said, T), E>,
+) -> Result<Accepted<C, T>, Refused<E>> {
     let mut precision = first;
     let mut fallback = None;
     loop {
         let (chroma, said, observed) = run(precision).map_err(Refused::Run)?;
-        match (judge(&said, input_deviation, bounds), precision) {
+        match (judge(&said, &input_deviation, bounds), precision) {
             (Verdict::Sound, _) => return Ok(Accepted { chroma, said, observed, fallback }),
             (verdict, Precision::Fp32) => return Err(Refused::Numerics(verdict, said)),
             (verdict, Precision::Fp16) => {
@@ -202,7 +203,9 @@ mod tests {
     use super::*;
     use crate::imaging::Size;
 
-    const PHOTOGRAPH: f64 = 0.2;
+    fn photograph() -> f64 {
+        0.2
+    }
     const BOUNDS: GuardBounds = GuardBounds { chroma_min: 0.5, ab_max: 300.0 };
 
     fn planes(a: &[f32], b: &[f32]) -> ChromaPlanes {
@@ -242,7 +245,7 @@ mod tests {
         assert_eq!(found, Said { non_finite: 0, ab_min: -13.0, ab_max: 4.0, chroma_mean: 9.0, chroma_spread: 4.0 });
         said[STRIPS + 7] = 1.0;
         let broken = Said::from_strips(&said, 1, 2, 4 * STRIPS);
-        assert_eq!((broken.non_finite, judge(&broken, PHOTOGRAPH, &BOUNDS)), (3, Verdict::NonFinite));
+        assert_eq!((broken.non_finite, judge(&broken, photograph, &BOUNDS)), (3, Verdict::NonFinite));
         said[STRIPS + 7] = f32::NAN;
         assert_eq!(Said::from_strips(&said, 1, 2, 4 * STRIPS).non_finite, 4 * STRIPS as u64);
     }
@@ -255,41 +258,41 @@ mod tests {
 
     #[test]
     fn chroma_that_vanished_is_noticed_and_a_little_of_it_is_colour() {
-        assert_eq!(judge(&look(&[0.1; 1000], &[0.05; 1000]), PHOTOGRAPH, &BOUNDS), Verdict::Collapsed);
+        assert_eq!(judge(&look(&[0.1; 1000], &[0.05; 1000]), photograph, &BOUNDS), Verdict::Collapsed);
         // A red lantern in a grey street: one pixel in five hundred.
         let mut a = vec![0.1; 1000];
         a[7..9].fill(60.0);
-        assert_eq!(judge(&look(&a, &[0.0; 1000]), PHOTOGRAPH, &BOUNDS), Verdict::Sound);
+        assert_eq!(judge(&look(&a, &[0.0; 1000]), photograph, &BOUNDS), Verdict::Sound);
     }
 
     #[test]
     fn bounds_are_what_they_are_set_to() {
         let found = look(&[40.0, 3.0], &[0.0, 0.0]);
         let narrow = GuardBounds { ab_max: 30.0, ..BOUNDS };
-        assert_eq!(judge(&found, PHOTOGRAPH, &narrow), Verdict::Implausible);
+        assert_eq!(judge(&found, photograph, &narrow), Verdict::Implausible);
         let demanding = GuardBounds { chroma_min: 90.0, ..BOUNDS };
-        assert_eq!(judge(&found, PHOTOGRAPH, &demanding), Verdict::Collapsed);
+        assert_eq!(judge(&found, photograph, &demanding), Verdict::Collapsed);
         assert_eq!(GuardBounds::default(), BOUNDS);
     }
 
     #[test]
     fn a_flat_picture_may_stay_grey() {
         let found = look(&[0.1; 4], &[0.0; 4]);
-        assert_eq!(judge(&found, 0.0, &BOUNDS), Verdict::Sound);
-        assert_eq!(judge(&found, PHOTOGRAPH, &BOUNDS), Verdict::Collapsed);
+        assert_eq!(judge(&found, || 0.0, &BOUNDS), Verdict::Sound);
+        assert_eq!(judge(&found, photograph, &BOUNDS), Verdict::Collapsed);
     }
 
     #[test]
     fn strong_colours_outside_the_gamut_are_believed_and_nonsense_is_not() {
-        assert_eq!(judge(&look(&[-180.0, 5.0], &[0.0, 5.0]), PHOTOGRAPH, &BOUNDS), Verdict::Sound);
-        assert_eq!(judge(&look(&[-65504.0, 5.0], &[0.0, 5.0]), PHOTOGRAPH, &BOUNDS), Verdict::Implausible);
-        assert_eq!(judge(&look(&[f32::INFINITY, 5.0], &[0.0, 5.0]), PHOTOGRAPH, &BOUNDS), Verdict::NonFinite);
+        assert_eq!(judge(&look(&[-180.0, 5.0], &[0.0, 5.0]), photograph, &BOUNDS), Verdict::Sound);
+        assert_eq!(judge(&look(&[-65504.0, 5.0], &[0.0, 5.0]), photograph, &BOUNDS), Verdict::Implausible);
+        assert_eq!(judge(&look(&[f32::INFINITY, 5.0], &[0.0, 5.0]), photograph, &BOUNDS), Verdict::NonFinite);
     }
 
     #[test]
     fn a_sound_first_run_is_the_only_one() {
         let mut runs = Vec::new();
-        let accepted = run_guarded(Precision::Fp16, PHOTOGRAPH, &BOUNDS, |precision| {
+        let accepted = run_guarded(Precision::Fp16, photograph, &BOUNDS, |precision| {
             runs.push(precision);
             let (chroma, said) = ran(good());
             Ok::<_, ()>((chroma, said, precision))
@@ -300,7 +303,7 @@ mod tests {
 
     #[test]
     fn fp16_that_overflows_is_run_again_in_fp32_and_both_facts_are_kept() {
-        let accepted = run_guarded(Precision::Fp16, PHOTOGRAPH, &BOUNDS, |precision| match precision {
+        let accepted = run_guarded(Precision::Fp16, photograph, &BOUNDS, |precision| match precision {
             Precision::Fp16 => {
                 let (chroma, said) = ran(planes(&[f32::NAN, f32::INFINITY], &[1.0, 1.0]));
                 Ok::<_, ()>((chroma, said, precision))
@@ -321,7 +324,7 @@ mod tests {
     #[test]
     fn fp32_that_cannot_be_believed_ends_it() {
         let mut runs = 0;
-        let refused = run_guarded(Precision::Fp16, PHOTOGRAPH, &BOUNDS, |_| {
+        let refused = run_guarded(Precision::Fp16, photograph, &BOUNDS, |_| {
             runs += 1;
             let (chroma, said) = ran(planes(&[0.0, 0.01], &[0.0, 0.0]));
             Ok::<_, ()>((chroma, said, ()))
@@ -333,7 +336,7 @@ mod tests {
     #[test]
     fn a_run_that_fails_is_not_repeated_in_another_precision() {
         let mut runs = 0;
-        let refused = run_guarded(Precision::Fp16, PHOTOGRAPH, &BOUNDS, |_| {
+        let refused = run_guarded(Precision::Fp16, photograph, &BOUNDS, |_| {
             runs += 1;
             Err::<(ChromaPlanes, Said, ()), _>("device lost")
         });

@@ -90,8 +90,9 @@ fn cuda(place: &Place, treatment: Treatment<'_>) -> ep::CUDA {
         // Sums of an FP16 SkipLayerNormalization are kept in FP32.
         .with_skip_layer_norm_strict_mode(true)
         .with_tf32(place.tf32);
-    if place.memory_mib > 0 {
-        cuda = cuda.with_memory_limit(usize::try_from(place.memory_mib.saturating_mul(1 << 20)).unwrap_or(usize::MAX));
+    if let Some(bytes) = place.arena {
+        // Zero would be no bound.
+        cuda = cuda.with_memory_limit(usize::try_from(bytes.max(1)).unwrap_or(usize::MAX));
     }
     if let Treatment::AsWritten(tuning) = treatment {
         // By itself the runtime takes cuDNN's attention, which is slow at one picture and the fastest at many.

@@ -1,21 +1,36 @@
 //! A network of fixed shapes whose input and outputs have their places on the card: what a CUDA graph needs, and what saves the
 //! runtime's own copies through pageable memory.
 
+use std::sync::Arc;
+
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
 use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
 use ort::session::{IoBinding, RunOptions, Session};
-use ort::value::Tensor;
+use ort::value::{DynTensor, TensorElementType};
 
-use super::InferenceError;
 use super::native::{CardCopies, CopyError};
 use super::options::{MemoryUse, Treatment, Tuning, builder};
 use super::profile::{Observed, ProfileDirectory};
 use super::session::{Place, read_back, unclear};
+use super::{InferenceError, Precision, Provider};
 
-/// An input or output by name, f32.
-#[derive(Debug, Clone, Copy)]
+/// An input or output by name.
+#[derive(Debug)]
 pub(super) struct Port<'a> {
     pub(super) name: &'a str,
-    pub(super) shape: &'a [usize],
+    pub(super) shape: Vec<usize>,
+    /// Number format in which it crosses between the card and this machine.
+    pub(super) precision: Precision,
+}
+
+/// A part of an input.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part<'a> {
+    /// Its values.
+    pub(super) full: &'a [f32],
+    /// The same in FP16, where somebody had the time to round them.
+    pub(super) rounded: Option<&'a [f16]>,
 }
 
 /// A session, bound.
@@ -23,8 +38,12 @@ pub(super) struct Port<'a> {
 pub(super) struct Resident {
     // In the order in which they have to go: what refers to the session first.
     binding: IoBinding,
-    input: Pair,
-    outputs: Vec<Pair>,
+    input: DynTensor,
+    /// Where the input is written, in memory of this machine that the card can reach by itself.
+    departure: DynTensor,
+    outputs: Vec<Output>,
+    /// Of such memory, for outputs.
+    arrivals: Allocator,
     session: Session,
     copies: CardCopies,
     name: String,
@@ -34,11 +53,21 @@ pub(super) struct Resident {
     observed: Option<Observed>,
 }
 
-/// A tensor on the card, and memory of this machine that the card can reach by itself.
+/// An output on the card, and the places in this machine's memory where results of it have arrived.
 #[derive(Debug)]
-struct Pair {
-    card: Tensor<f32>,
-    host: Tensor<f32>,
+struct Output {
+    card: DynTensor,
+    kind: TensorElementType,
+    shape: Vec<usize>,
+    /// Those that nobody else holds are free for the next run.
+    arrived: Vec<Arc<Arrived>>,
+}
+
+/// One result, in memory of this machine that the card writes by itself. Whoever holds it may read it in its own time: the
+/// session's next run takes another place.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    tensor: DynTensor,
 }
 
 impl Resident {
@@ -48,56 +77,51 @@ impl Resident {
         name: &str,
         model: &[u8],
         tuning: Tuning,
-        input: Port<'_>,
+        input: &Port<'_>,
         outputs: &[Port<'_>],
     ) -> Result<Self, InferenceError> {
         let profile = ProfileDirectory::create().map_err(|error| unclear(name, error))?;
         let made = || {
             let session = builder(place, name, Treatment::AsWritten(tuning), &profile)?.commit_from_memory(model)?;
             let card = allocator(&session, AllocationDevice::CUDA, MemoryType::Default)?;
-            let (up, down) = (
-                allocator(&session, AllocationDevice::CUDA_PINNED, MemoryType::CPUInput)?,
-                allocator(&session, AllocationDevice::CUDA_PINNED, MemoryType::CPUOutput)?,
-            );
-            let pair = |port: &Port<'_>, host: &Allocator| {
-                Ok::<_, ort::Error>(Pair {
-                    card: Tensor::new(&card, port.shape.to_vec())?,
-                    host: Tensor::new(host, port.shape.to_vec())?,
-                })
-            };
+            let departures = allocator(&session, AllocationDevice::CUDA_PINNED, MemoryType::CPUInput)?;
+            let arrivals = allocator(&session, AllocationDevice::CUDA_PINNED, MemoryType::CPUOutput)?;
+            let tensor = |on: &Allocator, port: &Port<'_>| DynTensor::new(on, element(port.precision), port.shape.clone());
             let mut binding = session.create_binding()?;
-            let input_pair = pair(&input, &up)?;
-            binding.bind_input(input.name, &input_pair.card)?;
-            let mut output_pairs = Vec::new();
+            let (from, to) = (tensor(&departures, input)?, tensor(&card, input)?);
+            binding.bind_input(input.name, &to)?;
+            let mut bound = Vec::new();
             for port in outputs {
-                let mut made = pair(port, &down)?;
-                binding.bind_output(port.name, &mut made.card)?;
-                output_pairs.push(made);
+                let mut card = tensor(&card, port)?;
+                binding.bind_output(port.name, &mut card)?;
+                let (kind, shape) = (element(port.precision), port.shape.clone());
+                bound.push(Output { card, kind, shape, arrived: Vec::new() });
             }
-            Ok::<_, ort::Error>((session, binding, input_pair, output_pairs))
+            Ok::<_, ort::Error>((session, binding, from, to, bound, arrivals))
         };
-        let (session, binding, input, outputs) = made().map_err(|error| InferenceError::from_load(name, &error))?;
+        let made = made().map_err(|error| InferenceError::from_load(name, &error))?;
+        let (session, binding, departure, input, outputs, arrivals) = made;
         let copies = CardCopies::open().map_err(|error| unreachable_card(name, &error))?;
         let (name, memory) = (name.to_owned(), tuning.memory);
-        Ok(Self { binding, input, outputs, session, copies, name, memory, profile: Some(profile), observed: None })
+        let profile = Some(profile);
+        Ok(Self { binding, input, departure, outputs, arrivals, session, copies, name, memory, profile, observed: None })
     }
 
-    /// Runs the network on what `fill` writes as its input; the outputs are here then.
+    /// Runs the network on `parts`, one after the other, which fill its input; the outputs in the order of the ports.
     ///
     /// After the first run the session's profile is read: a session that did not run where it was meant to is an error.
-    pub(super) fn run(&mut self, fill: impl FnOnce(&mut [f32])) -> Result<(), InferenceError> {
-        fill(self.input.host.extract_tensor_mut().1);
-        self.copies.up(&self.input.host, &mut self.input.card).map_err(|error| unreachable_card(&self.name, &error))?;
+    pub(super) fn run(&mut self, parts: &[Part<'_>]) -> Result<Vec<Arc<Arrived>>, InferenceError> {
+        write(&mut self.departure, parts).map_err(|error| InferenceError::from_run(&self.name, &error))?;
+        self.copies.up(&self.departure, &mut self.input).map_err(|error| unreachable_card(&self.name, &error))?;
         self.run_again()?;
+        let mut arrived = Vec::with_capacity(self.outputs.len());
         for output in &mut self.outputs {
-            self.copies.down(&output.card, &mut output.host).map_err(|error| unreachable_card(&self.name, &error))?;
+            let place = output.free_place(&self.arrivals).map_err(|error| InferenceError::from_run(&self.name, &error))?;
+            let host = Arc::get_mut(&mut output.arrived[place]).expect("nobody holds a free place");
+            self.copies.down(&output.card, &mut host.tensor).map_err(|error| unreachable_card(&self.name, &error))?;
+            arrived.push(output.arrived[place].clone());
         }
-        Ok(())
-    }
-
-    /// An output of the last run, by the order of the ports.
-    pub(super) fn output(&self, index: usize) -> &[f32] {
-        self.outputs[index].host.extract_tensor().1
+        Ok(arrived)
     }
 
     /// Runs the network on the input that lies on the card, and leaves the outputs there.
@@ -109,7 +133,7 @@ impl Resident {
         }
         self.session.run_binding_with_options(&self.binding, &options).map(drop).map_err(failed)?;
         if let Some(profile) = self.profile.take() {
-            self.observed = Some(read_back(&mut self.session, &profile, &self.name, super::Provider::Cuda)?);
+            self.observed = Some(read_back(&mut self.session, &profile, &self.name, Provider::Cuda)?);
         }
         Ok(())
     }
@@ -118,6 +142,59 @@ impl Resident {
     pub(super) const fn observed(&self) -> Option<Observed> {
         self.observed
     }
+}
+
+impl Output {
+    /// A place that nobody reads, made if there is none: as many are made as results were held at one time.
+    fn free_place(&mut self, arrivals: &Allocator) -> Result<usize, ort::Error> {
+        if let Some(place) = self.arrived.iter().position(|place| Arc::strong_count(place) == 1) {
+            return Ok(place);
+        }
+        let tensor = DynTensor::new(arrivals, self.kind, self.shape.clone())?;
+        self.arrived.push(Arc::new(Arrived { tensor }));
+        Ok(self.arrived.len() - 1)
+    }
+}
+
+impl Arrived {
+    /// Values `from..from + count`, row-major.
+    pub(super) fn values(&self, from: usize, count: usize) -> Vec<f32> {
+        match self.tensor.try_extract_tensor::<f16>() {
+            Ok((_, values)) => values[from..from + count].to_f32_vec(),
+            Err(_) => self.tensor.try_extract_tensor::<f32>().expect("ports are FP16 or FP32").1[from..from + count].to_vec(),
+        }
+    }
+}
+
+/// The number format, as the runtime names it.
+const fn element(precision: Precision) -> TensorElementType {
+    match precision {
+        Precision::Fp16 => TensorElementType::Float16,
+        Precision::Fp32 => TensorElementType::Float32,
+    }
+}
+
+/// Fills a tensor of this machine, rounding to its number format what is not rounded yet.
+fn write(to: &mut DynTensor, parts: &[Part<'_>]) -> Result<(), ort::Error> {
+    let mut at = 0;
+    if *to.data_type() == TensorElementType::Float16 {
+        let values = to.try_extract_tensor_mut::<f16>()?.1;
+        for Part { full, rounded } in parts {
+            let place = &mut values[at..at + full.len()];
+            match rounded {
+                Some(rounded) => place.copy_from_slice(rounded),
+                None => place.convert_from_f32_slice(full),
+            }
+            at += full.len();
+        }
+    } else {
+        let values = to.try_extract_tensor_mut::<f32>()?.1;
+        for Part { full, .. } in parts {
+            values[at..at + full.len()].copy_from_slice(full);
+            at += full.len();
+        }
+    }
+    Ok(())
 }
 
 fn allocator(session: &Session, device: AllocationDevice<'static>, kind: MemoryType) -> Result<Allocator, ort::Error> {

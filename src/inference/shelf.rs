@@ -38,6 +38,11 @@ impl<K: Display + PartialEq, T> Shelf<K, T> {
         self.kept.iter().map(|kept| kept.bytes).sum()
     }
 
+    /// Everything that is kept.
+    pub(super) fn things(&self) -> impl Iterator<Item = &T> {
+        self.kept.iter().map(|kept| &kept.thing)
+    }
+
     /// Takes a thing into use.
     pub(super) fn take(&mut self, key: &K) -> Option<T> {
         let index = self.kept.iter().position(|kept| kept.key == *key)?;
@@ -72,12 +77,13 @@ impl<K: Display + PartialEq, T> Shelf<K, T> {
         }
     }
 
-    /// Keeps a thing that was just used; others make room for it.
-    pub(super) fn put(&mut self, key: K, thing: T, bytes: u64) {
+    /// Keeps a thing that was just used, and shows it; others make room for it.
+    pub(super) fn put(&mut self, key: K, thing: T, bytes: u64) -> &T {
         while !self.kept.is_empty() && self.bytes().saturating_add(bytes) > self.bound {
             self.let_go(0);
         }
         self.kept.push(Kept { key, thing, bytes });
+        &self.kept.last().expect("it was pushed just now").thing
     }
 
     /// Lets everything go.
@@ -108,7 +114,9 @@ mod tests {
 
     fn shelf(bound: u64, things: &[(&'static str, u64)]) -> Shelf<&'static str, ()> {
         let mut shelf = Shelf::new(bound);
-        things.iter().for_each(|&(key, bytes)| shelf.put(key, (), bytes));
+        for &(key, bytes) in things {
+            shelf.put(key, (), bytes);
+        }
         shelf
     }
 

@@ -17,6 +17,8 @@ pub enum Outcome {
     Interrupted,
     /// The scan's ingest root is not there; nothing is concluded from that.
     SourceOffline,
+    /// The device had no memory for the scan, whatever was tried.
+    NoMemory,
     /// Found `running` when the process started: an earlier process died over it.
     FoundRunning,
 }
@@ -70,6 +72,9 @@ pub enum Settlement {
 /// How long a job whose root is offline waits before its root is looked for again.
 const OFFLINE_WAIT: Duration = Duration::from_secs(30);
 
+/// How long a job waits for which the device had no memory: whoever took it seldom gives it back at once.
+const MEMORY_WAIT: Duration = Duration::from_secs(60);
+
 impl Settlement {
     /// Decides what an outcome means.
     ///
@@ -82,6 +87,7 @@ impl Settlement {
             Outcome::Failed(Disposition::Permanent) => Self::Reject,
             Outcome::Failed(Disposition::Fatal) | Outcome::Interrupted => Self::Release { not_before: now },
             Outcome::SourceOffline => Self::Release { not_before: now.plus(OFFLINE_WAIT) },
+            Outcome::NoMemory => Self::Release { not_before: now.plus(MEMORY_WAIT) },
             Outcome::Failed(Disposition::Transient) | Outcome::FoundRunning => {
                 let charged = failures.saturating_add(1);
                 if charged >= policy.attempts {
@@ -158,6 +164,7 @@ mod tests {
             (Outcome::Failed(Disposition::Fatal), 9, Settlement::Release { not_before: NOW }),
             (Outcome::Interrupted, 2, Settlement::Release { not_before: NOW }),
             (Outcome::SourceOffline, 2, Settlement::Release { not_before: UnixMillis(NOW.0 + 30_000) }),
+            (Outcome::NoMemory, 2, Settlement::Release { not_before: UnixMillis(NOW.0 + 60_000) }),
             (Outcome::FoundRunning, 0, retry(5_000)),
             (Outcome::FoundRunning, 2, Settlement::Exhaust),
         ];

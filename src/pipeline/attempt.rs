@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::record::{Made, ScanFile, assemble};
-use super::{ApplyTo, MemoryBudget, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, prepare};
+use super::{ApplyTo, MemoryBudget, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, ladder, prepare};
 use crate::codec::{self, ScanHeader};
 use crate::imaging;
-use crate::inference::{self, ColorizeRequest, Engine};
+use crate::inference::{self, Engine};
 use crate::ingest::{self, RootIdentity};
 use crate::provenance::{JobRecord, Record};
 use crate::publish::{self, Existing, Publication};
@@ -72,16 +72,14 @@ pub fn make(
     relative: &Path,
     watch: &mut Stopwatch,
 ) -> Result<Outcome, StageError> {
-    let prepared = match prepare::prepare(shop, profile, scan.bytes, watch)? {
+    let mut prepared = match prepare::prepare(shop, profile, scan.bytes, watch)? {
         Preparation::Ready(prepared) => prepared,
         Preparation::Skip(reason) => return Ok(Outcome::Skipped(reason)),
     };
     crate::faults::point("network");
-    let model = &profile.scene(prepared.route.scene).model;
-    let request = ColorizeRequest { model: model.id.clone(), input: prepared.input.clone(), precision: profile.precision };
-    let coloured = watch.time("network", || shop.engine.colorize(request)).map_err(StageError::inference("network"))?;
+    let coloured = ladder::colour(shop, profile, &mut prepared, watch)?;
     let chroma_p99 = inference::chroma_p99(&coloured.chroma);
-    let chroma = imaging::crop_chroma(coloured.chroma, &prepared.extent);
+    let chroma = imaging::crop_chroma(coloured.chroma, &prepared.copy.extent);
     let finished = finish::finish(profile, &prepared, &chroma, watch)?;
     let facts = assemble::Facts {
         scan,
@@ -90,6 +88,7 @@ pub fn make(
         said: &coloured.said,
         chroma_p99,
         precision: &coloured.precision,
+        setbacks: &coloured.setbacks,
         device: shop.engine.device(),
         relative,
         made_at: super::now(),

@@ -3,11 +3,17 @@
 use crate::codec::{DecodeError, EncodeError};
 use crate::inference::InferenceError;
 use crate::ingest::FixityError;
-use crate::job::Disposition;
+use crate::job::{Disposition, Outcome};
 use crate::publish::PublishError;
 
 /// Stage word of jobs that wait for their root; `once` does not wait for them.
 pub(crate) const OFFLINE: &str = "offline";
+
+/// Stage word of jobs for which the device had no memory; `once` does not wait for them either.
+pub(crate) const NO_MEMORY: &str = "memory";
+
+/// Stage words of all jobs that wait for something that comes from outside.
+pub(crate) const WAITING: [&str; 2] = [OFFLINE, NO_MEMORY];
 
 /// What makes a fatal condition go away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +27,8 @@ pub enum Recovery {
 /// A failed attempt, ready for settlement.
 #[derive(Debug)]
 pub struct StageError {
-    /// `read`, `decode`, `denoise`, `route`, `network`, `recombine`, `encode`, `publish` or `panic`.
+    /// `read`, `decode`, `denoise`, `route`, `network`, `recombine`, `encode`, `publish` or `panic`; `offline` and `memory` for jobs
+    /// that wait.
     pub stage: &'static str,
     /// What should happen next.
     pub disposition: Disposition,
@@ -99,9 +106,28 @@ impl StageError {
         }
     }
 
-    /// Whether the scan's root was not there.
-    pub fn is_offline(&self) -> bool {
-        self.stage == OFFLINE
+    /// No memory on the device, whatever was tried: nothing is charged.
+    pub fn no_memory(tried: &str) -> Self {
+        Self {
+            stage: NO_MEMORY,
+            disposition: Disposition::Transient,
+            recovery: Recovery::Wait,
+            reason: format!("the device has no memory for this scan: {tried}"),
+            hint: Some(
+                "free memory on it, raise device.memory_mib, lower the heights of the scenes, or set device.provider to \"auto\" so that \
+                 the processor may take over; the job waits and is not charged"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// What it means for the queue.
+    pub fn outcome(&self) -> Outcome {
+        match self.stage {
+            OFFLINE => Outcome::SourceOffline,
+            NO_MEMORY => Outcome::NoMemory,
+            _ => Outcome::Failed(self.disposition),
+        }
     }
 
     fn new(stage: &'static str, error: &dyn std::error::Error, disposition: Disposition, hint: Option<String>) -> Self {
@@ -110,7 +136,10 @@ impl StageError {
 
     /// An error of the inference room in `stage`.
     pub fn inference(stage: &'static str) -> impl FnOnce(InferenceError) -> Self {
-        move |error| Self::new(stage, &error, error.disposition(), error.hint().map(Into::into))
+        move |error| match &error {
+            InferenceError::OutOfMemory { .. } => Self::no_memory(&one_line(&error)),
+            _ => Self::new(stage, &error, error.disposition(), error.hint().map(Into::into)),
+        }
     }
 }
 

@@ -21,7 +21,18 @@ pub struct Prepared {
     pub scores: SceneScores,
     /// What was made of it.
     pub route: Route,
-    /// Size of the network's copy.
+    /// The network's copy.
+    pub copy: NetworkCopy,
+    /// Full-size denoised grey, only when the published lightness is to be changed.
+    pub lightness: Option<Plane>,
+    /// Noise σ of the scan at its own size, when the published lightness was to be changed if noisy.
+    pub lightness_sigma: Option<f32>,
+}
+
+/// What the colour network is given.
+#[derive(Debug)]
+pub struct NetworkCopy {
+    /// Its size.
     pub extent: ModelExtent,
     /// The padded copy, sRGB-encoded grey in 0..=1.
     pub input: Plane,
@@ -29,10 +40,6 @@ pub struct Prepared {
     pub noise_sigma: f32,
     /// What was denoised.
     pub denoised: ApplyTo,
-    /// Full-size denoised grey, only when the published lightness is to be changed.
-    pub lightness: Option<Plane>,
-    /// Noise σ of the scan at its own size, when the published lightness was to be changed if noisy.
-    pub lightness_sigma: Option<f32>,
 }
 
 /// What preparation came to.
@@ -64,7 +71,7 @@ pub(super) fn prepare(
     if let Some(skip) = routing::precheck(&features, &profile.rules) {
         return Ok(Preparation::Skip(skip.to_string()));
     }
-    let look = copy(shop, profile, &scan, &profile.other.extent, watch)?;
+    let look = copy(shop, profile, &scan, profile.other.extent.extent(scan.image.size()), watch)?;
     let scores = watch.time("route", || shop.engine.scene_scores(look.grey.clone())).map_err(StageError::inference("route"))?;
     if let Some(skip) = routing::page(&scores, &profile.rules) {
         return Ok(Preparation::Skip(skip.to_string()));
@@ -74,9 +81,8 @@ pub(super) fn prepare(
     let copy = match profile.preprocessing {
         Preprocessing::Parity => parity_copy(&scan, sizing, watch),
         Preprocessing::Fit if *sizing == profile.other.extent => look,
-        Preprocessing::Fit => copy(shop, profile, &scan, sizing, watch)?,
+        Preprocessing::Fit => copy(shop, profile, &scan, sizing.extent(scan.image.size()), watch)?,
     };
-    let input = watch.time("pad", || imaging::network_input(&copy.grey, &copy.extent));
     let (lightness, lightness_sigma) = match profile.denoise.apply_to {
         ApplyTo::Output => {
             let (lightness, sigma) = watch.time("denoise", || clean_lightness(shop, profile, &scan))?;
@@ -84,14 +90,35 @@ pub(super) fn prepare(
         }
         ApplyTo::Network | ApplyTo::Off => (None, None),
     };
-    let denoised = match (&lightness, copy.denoised) {
-        (Some(_), _) => ApplyTo::Output,
-        (None, true) => ApplyTo::Network,
-        (None, false) => ApplyTo::Off,
-    };
-    let Copy { extent, sigma: noise_sigma, .. } = copy;
-    let prepared = Prepared { scan, scores, route, extent, input, noise_sigma, denoised, lightness, lightness_sigma };
+    let copy = copy.padded(lightness.is_some(), watch);
+    let prepared = Prepared { scan, scores, route, copy, lightness, lightness_sigma };
     Ok(Preparation::Ready(Box::new(prepared)))
+}
+
+/// A copy of another extent than the one that was prepared.
+pub(super) fn smaller(
+    shop: &Workshop,
+    profile: &Profile,
+    prepared: &Prepared,
+    extent: ModelExtent,
+    watch: &mut Stopwatch,
+) -> Result<NetworkCopy, StageError> {
+    let copy = copy(shop, profile, &prepared.scan, extent, watch)?;
+    Ok(copy.padded(prepared.lightness.is_some(), watch))
+}
+
+impl Copy {
+    /// As the network takes it; `lightness`: whether the published lightness was denoised as well.
+    fn padded(self, lightness: bool, watch: &mut Stopwatch) -> NetworkCopy {
+        let Self { extent, grey, sigma: noise_sigma, denoised } = self;
+        let input = watch.time("pad", || imaging::network_input(&grey, &extent));
+        let denoised = match (lightness, denoised) {
+            (true, _) => ApplyTo::Output,
+            (false, true) => ApplyTo::Network,
+            (false, false) => ApplyTo::Off,
+        };
+        NetworkCopy { extent, input, noise_sigma, denoised }
+    }
 }
 
 /// Reduces the scan for a network and cleans the copy when its noise asks for it.
@@ -99,10 +126,9 @@ fn copy(
     shop: &Workshop,
     profile: &Profile,
     scan: &DecodedScan,
-    sizing: &Sizing,
+    extent: ModelExtent,
     watch: &mut Stopwatch,
 ) -> Result<Copy, StageError> {
-    let extent = sizing.extent(scan.image.size());
     let grey = watch.time("resize", || imaging::grey_copy(&scan.image, extent.content()));
     let sigma = watch.time("noise", || imaging::estimate_noise(&grey));
     let wanted = profile.denoise.apply_to != ApplyTo::Off && sigma > profile.denoise.threshold;

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::attempt::{Attempt, Workplace, attempt_caught};
-use super::{Gate, OFFLINE, Recovery, StageError};
-use crate::job::{Disposition, JobState, Outcome, RetryPolicy, Settlement, UnixMillis};
+use super::{Gate, Recovery, StageError, WAITING};
+use crate::job::{Disposition, JobState, RetryPolicy, Settlement, UnixMillis};
 use crate::store::{ClaimedJob, Ending, Recovered, Store, StoreError};
 
 /// How long a worker sleeps at most before it looks again: an operator's `retry` in another process sends no signal.
@@ -133,7 +133,7 @@ async fn work_until_stopped(shared: &Arc<Shared>) -> Result<(), StoreError> {
             Some(_) => None,
             None => shared.store.claim(now()).await?,
         };
-        if claim.is_none() && shared.gate.is_holding() && shared.store.unfinished(OFFLINE).await? == 0 {
+        if claim.is_none() && shared.gate.is_holding() && shared.store.unfinished(WAITING).await? == 0 {
             // Nothing is left that could show that the condition is over, and nothing that it could stop.
             shared.gate.open();
             shared.store.note_pause(None).await?;
@@ -199,8 +199,7 @@ async fn work_on(shared: &Arc<Shared>, claim: ClaimedJob) -> Result<(), StoreErr
 
 /// Decides what a failure means, and stops or pauses claiming when no job could be done now.
 async fn fail(shared: &Arc<Shared>, claim: &ClaimedJob, error: StageError) -> Result<Ending, StoreError> {
-    let outcome = if error.is_offline() { Outcome::SourceOffline } else { Outcome::Failed(error.disposition) };
-    let settlement = Settlement::decide(outcome, claim.charged, &shared.settings.policy, now(), fastrand::f64());
+    let settlement = Settlement::decide(error.outcome(), claim.charged, &shared.settings.policy, now(), fastrand::f64());
     let ending = Ending::failed(settlement, error.stage, error.reason.clone(), error.hint.clone());
     if error.disposition == Disposition::Fatal {
         let waits = error.recovery == Recovery::Wait && !shared.settings.stop_when_blocked;

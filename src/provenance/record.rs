@@ -276,6 +276,18 @@ pub struct DeviceRecord {
     pub cuda: Option<String>,
     /// cuDNN version.
     pub cudnn: Option<String>,
+    /// What was tried before and found no memory, in order.
+    #[serde(default)]
+    pub setbacks: Vec<SetbackRecord>,
+}
+
+/// A try that found no memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetbackRecord {
+    /// What was tried: size, provider.
+    pub tried: String,
+    /// What was found instead of memory.
+    pub found: String,
 }
 
 /// What the network's output looked like.

@@ -219,15 +219,16 @@ impl Store {
         Ok(recovered)
     }
 
-    /// How many jobs are neither final, nor waiting in stage `except`, nor waiting for a root that is offline.
-    pub async fn unfinished(&self, except: &str) -> Result<u64, StoreError> {
+    /// How many jobs are neither final, nor waiting in one of two stages, nor waiting for a root that is offline.
+    pub async fn unfinished(&self, [one, other]: [&str; 2]) -> Result<u64, StoreError> {
         let (count,): (i64,) = sqlx::query_as(concat!(
             "SELECT (SELECT count(*) FROM job WHERE state = 'running')
-                  + (SELECT count(*) FROM job WHERE state = 'pending' AND coalesce(stage, '') <> ? AND ",
+                  + (SELECT count(*) FROM job WHERE state = 'pending' AND coalesce(stage, '') NOT IN (?, ?) AND ",
             in_reach!(),
             ")"
         ))
-        .bind(except)
+        .bind(one)
+        .bind(other)
         .fetch_one(&self.reader)
         .await
         .map_err(StoreError::doing("count unfinished jobs"))?;

@@ -309,7 +309,7 @@ async fn scans_of_an_offline_root_are_neither_claimed_nor_waited_for_until_it_is
     bench.store.note_root("plates", None, Some("not mounted"), "watch", UnixMillis(3)).await.unwrap();
     let later = 1_000_000;
     assert_eq!(bench.store.claim(UnixMillis(later)).await.unwrap(), None);
-    assert_eq!(bench.store.unfinished("").await.unwrap(), 0);
+    assert_eq!(bench.store.unfinished([""; 2]).await.unwrap(), 0);
     bench.store.note_root("plates", None, None, "watch", UnixMillis(4)).await.unwrap();
     assert_eq!(bench.store.claim(UnixMillis(4)).await.unwrap(), None, "it waits for its time");
     bench.store.look_again("offline", UnixMillis(4)).await.unwrap();

@@ -129,3 +129,44 @@ impl Drop for Mount<'_> {
         let _ = Command::new("umount").arg("-l").arg(self.0.output()).status();
     }
 }
+
+/// A museum with one scan of a building, 160 × 128 pixels, and the outcome of `once` on a device without memory for networks of
+/// more than `pixels`.
+fn without_memory(bench: &Workbench, pixels: u64) -> std::process::Output {
+    let config = fs::read_to_string(bench.config()).unwrap();
+    fs::write(bench.config(), config.replace("output = \"output\"", "output = \"output\"\nscene = \"architecture\"")).unwrap();
+    bench.put("a.jpg", &jpeg(120));
+    bench.command(&["once"]).env("AUTOCHROME_FAULT", format!("memory:{pixels}")).output().unwrap()
+}
+
+#[test]
+fn a_device_with_little_memory_gets_a_smaller_copy_and_the_record_says_so() {
+    let bench = Workbench::new();
+    let output = without_memory(&bench, 13_000);
+    assert!(output.status.success(), "{}", text(&output));
+    let shown = bench.ok(&["audit", "show", bench.ingest().join("a.jpg").to_str().unwrap(), "--json"]);
+    let record: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let record = record.get(0).unwrap_or(&record);
+    assert_eq!((&record["extent"]["width"], &record["extent"]["height"]), (&128.into(), &96.into()), "{record}");
+    assert_eq!(record["extent"]["rule"], "height 96 instead of 128, since the device had no memory for more");
+    let setbacks = record["device"]["setbacks"].as_array().unwrap();
+    assert_eq!(setbacks.len(), 1, "{setbacks:?}");
+    assert_eq!(setbacks[0]["tried"], "160×128 on cpu");
+    assert!(setbacks[0]["found"].as_str().unwrap().contains("alone and in its small form"), "{setbacks:?}");
+    let shown = bench.ok(&["audit", "show", bench.ingest().join("a.jpg").to_str().unwrap()]);
+    assert!(shown.contains("no memory for 160×128 on cpu"), "{shown}");
+}
+
+#[test]
+fn a_scan_for_which_there_is_no_memory_at_all_is_handed_back_uncharged_and_done_when_there_is() {
+    let bench = Workbench::new();
+    let output = without_memory(&bench, 1000);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let job = &bench.jobs()["a.jpg"];
+    assert_eq!((&job["state"], &job["failures"]), (&"pending".into(), &0.into()), "{job}");
+    let reason = job["reason"].as_str().unwrap();
+    assert!(reason.contains("160×128 on cpu") && reason.contains("128×96 on cpu"), "every step is told: {reason}");
+    bench.ok(&["once"]);
+    assert_eq!(bench.count("completed"), 1, "{:?}", bench.jobs());
+    bench.assert_consistent();
+}

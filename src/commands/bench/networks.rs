@@ -45,7 +45,7 @@ fn one(
     let extent = sizing.extent(wanted);
     let picture = sample::photograph(wanted, 8, 512);
     let input = imaging::network_input(&imaging::grey_copy(&picture, extent.content()), &extent);
-    let ask = || ColorizeRequest { model: colour.model.id.clone(), input: input.clone(), precision: profile.precision };
+    let ask = || ColorizeRequest::new(colour.model.id.clone(), input.clone(), profile.precision);
     let request = ask();
     let (first, first_ms) = timed(|| shop.engine.colorize(request));
     let precision = first?.precision;

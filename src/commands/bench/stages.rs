@@ -94,7 +94,7 @@ fn once(
     let asked = grey.clone();
     clock.time(|| shop.engine.scene_scores(asked))?;
     let input = clock.time(|| imaging::network_input(&grey, extent));
-    let request = ColorizeRequest { model: profile.other.model.id.clone(), input, precision: profile.precision };
+    let request = ColorizeRequest::new(profile.other.model.id.clone(), input, profile.precision);
     let coloured = clock.time(|| shop.engine.colorize(request))?;
     let chroma = imaging::crop_chroma(coloured.chroma, extent);
     let recombined = clock.time(|| imaging::recombine(&scan.image, Lightness::Source, &chroma));

@@ -72,9 +72,14 @@ impl<'w> Graph<'w> {
         self.spec.outputs == Outputs::Traced
     }
 
-    /// Makes a value a result of the graph, in FP32, under this name, and gives it back as it is shown.
-    pub(super) fn show(&mut self, name: impl Into<String>, value: &Value) -> Value {
-        let value = self.cast(value, Element::F32);
+    /// Makes a value a result of the graph, in FP32, under this name.
+    pub(super) fn show(&mut self, name: impl Into<String>, value: &Value) {
+        self.show_in(Element::F32, name, value);
+    }
+
+    /// As [`Graph::show`], in another number format; gives it back as it is shown.
+    pub(super) fn show_in(&mut self, element: Element, name: impl Into<String>, value: &Value) -> Value {
+        let value = self.cast(value, element);
         self.outputs.push((name.into(), value.clone()));
         value
     }
@@ -91,8 +96,9 @@ impl<'w> Graph<'w> {
     }
 
     pub(super) fn input(&mut self, name: &str, shape: &[usize]) -> Value {
-        self.inputs.push(ValueInfoProto::new(name, Element::F32, shape));
-        Value { name: name.to_owned(), shape: shape.to_vec(), element: Element::F32 }
+        let element = Element::body(self.spec.ports);
+        self.inputs.push(ValueInfoProto::new(name, element, shape));
+        Value { name: name.to_owned(), shape: shape.to_vec(), element }
     }
 
     /// The file of the graph; its results are what was shown.

@@ -17,9 +17,10 @@ pub const STRIPS: usize = 1024;
 /// finite.
 pub const SAID: usize = 5;
 
-/// Shows `said` [SAID, pictures, STRIPS] of `ab` [pictures, 2, H, W] in FP32.
+/// Shows `said` [SAID, pictures, STRIPS] of `ab` [pictures, 2, H, W], counted in FP32: sums and squares leave FP16's range.
 pub(super) fn emit(graph: &mut Graph<'_>, ab: &Value) {
     graph.enter("guard");
+    let ab = &graph.cast(ab, Element::F32);
     let &[pictures, _, height, width] = ab.shape.as_slice() else { unreachable!("a* and b* have four axes") };
     let pixels = height * width;
     let values = graph.reshape(ab, &[pictures * STRIPS, AB * pixels / STRIPS]);

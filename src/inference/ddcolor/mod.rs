@@ -53,6 +53,7 @@ use checkpoint::Checkpoint;
 use color_decoder::ColorDecoder;
 use encoder::Encoder;
 use graph::Graph;
+use precision::Element;
 use tail::Tail;
 use unet::Unet;
 
@@ -69,18 +70,22 @@ pub struct GraphSpec {
     pub provider: Provider,
     /// What it is given.
     pub input: PictureInput,
+    /// Number format of the picture and of a* and b*. In FP16 a graph that is FP16 inside loses nothing: that is what the picture is
+    /// rounded to, and what a* and b* are.
+    pub ports: Precision,
     /// What it gives back.
     pub outputs: Outputs,
 }
 
 impl GraphSpec {
-    /// One picture of three channels to a* and b*.
+    /// One picture of three channels to a* and b*, both in FP32.
     pub const fn new(size: Size, precision: Precision, provider: Provider) -> Self {
-        Self { pictures: 1, size, precision, provider, input: PictureInput::Rgb, outputs: Outputs::Ab }
+        let (input, ports, outputs) = (PictureInput::Rgb, Precision::Fp32, Outputs::Ab);
+        Self { pictures: 1, size, precision, provider, input, ports, outputs }
     }
 }
 
-/// What a graph is given, f32, sRGB-encoded, in 0..=1.
+/// What a graph is given, sRGB-encoded, in 0..=1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PictureInput {
     /// `rgb` [pictures, 3, H, W], as the official network is.
@@ -92,11 +97,11 @@ pub enum PictureInput {
 /// What a graph gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outputs {
-    /// `ab`: f32 [pictures, 2, H, W], CIE a* and b* in Lab units, not bounded.
+    /// `ab` [pictures, 2, H, W]: CIE a* and b* in Lab units, not bounded.
     Ab,
     /// `ab`, and `said`: f32 [[`SAID`], pictures, [`STRIPS`]], what the network says of it.
     Guarded,
-    /// Every tensor of [`TRACED`], f32, with the values of the official network: to find where a difference begins.
+    /// Every tensor of [`TRACED`], the others than `ab` in f32, with the values of the official network: to find where a difference begins.
     Traced,
 }
 
@@ -185,7 +190,7 @@ impl Weights {
             graph.show("color_embed", &shown);
         }
         let ab = self.tail.emit(&mut graph, &scales[2], &embedding, last_layer, &encoded.patches);
-        let ab = graph.show("ab", &ab);
+        let ab = graph.show_in(Element::body(spec.ports), "ab", &ab);
         if spec.outputs == Outputs::Guarded {
             guard::emit(&mut graph, &ab);
         }

@@ -57,7 +57,7 @@ impl Trial {
         let ab = network.run(&[input], "ab", 2 * width * height)?;
         let (a, b) = ab.split_at(width * height);
         let found = numerics::Said::of(a, b);
-        numerics::believed(&entry.id, &found, numerics::deviation(&picture))
+        numerics::believed(&entry.id, &found, || numerics::deviation(&picture))
     }
 
     /// The file goes before the graph is made, the weights before the session is: never more than two copies of them.

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use super::super::{ApplyTo, Finished, Prepared, Profile};
 use super::ScanFile;
-use crate::inference::{DeviceReport, PrecisionFacts, Said};
+use crate::inference::{DeviceReport, PrecisionFacts, Said, Setback};
 use crate::job::{UnixMillis, WeightsRef};
 use crate::provenance::{
     DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, ModelRecord, NumericsRecord, PathRecord,
-    PrecisionRecord, RecipeRecord, Record, RouteRecord, ScoresRecord, SoftwareRecord, SourceRecord, WeightsRecord,
+    PrecisionRecord, RecipeRecord, Record, RouteRecord, ScoresRecord, SetbackRecord, SoftwareRecord, SourceRecord, WeightsRecord,
 };
 
 /// What the stages know.
@@ -20,6 +20,7 @@ pub(in crate::pipeline) struct Facts<'a> {
     pub(in crate::pipeline) said: &'a Said,
     pub(in crate::pipeline) chroma_p99: f32,
     pub(in crate::pipeline) precision: &'a PrecisionFacts,
+    pub(in crate::pipeline) setbacks: &'a [Setback],
     pub(in crate::pipeline) device: &'a DeviceReport,
     pub(in crate::pipeline) relative: &'a Path,
     pub(in crate::pipeline) made_at: UnixMillis,
@@ -103,14 +104,14 @@ fn route(facts: &Facts<'_>) -> RouteRecord {
 
 fn denoise(facts: &Facts<'_>) -> DenoiseRecord {
     let Facts { prepared, profile, .. } = facts;
-    let applied_to = match prepared.denoised {
+    let applied_to = match prepared.copy.denoised {
         ApplyTo::Off => "none",
         ApplyTo::Network => "network",
         ApplyTo::Output => "output",
     };
-    let ran = prepared.denoised != ApplyTo::Off;
+    let ran = prepared.copy.denoised != ApplyTo::Off;
     DenoiseRecord {
-        noise_sigma: prepared.noise_sigma,
+        noise_sigma: prepared.copy.noise_sigma,
         lightness_sigma: prepared.lightness_sigma,
         threshold: profile.denoise.threshold,
         applied_to: applied_to.to_owned(),
@@ -120,13 +121,13 @@ fn denoise(facts: &Facts<'_>) -> DenoiseRecord {
 
 fn extent(facts: &Facts<'_>) -> ExtentRecord {
     let Facts { prepared, profile, .. } = facts;
-    let (size, content) = (prepared.extent.size(), prepared.extent.content());
+    let (size, content) = (prepared.copy.extent.size(), prepared.copy.extent.content());
     ExtentRecord {
         width: size.width,
         height: size.height,
         content_width: content.width,
         content_height: content.height,
-        rule: prepared.extent.rule().to_string(),
+        rule: prepared.copy.extent.rule().to_string(),
         preprocessing: profile.preprocessing.to_string(),
     }
 }
@@ -161,16 +162,20 @@ fn precision(facts: &PrecisionFacts) -> PrecisionRecord {
 }
 
 fn device(facts: &Facts<'_>) -> DeviceRecord {
-    let device = facts.device;
+    // What ran elsewhere than on the device at work ran on the processor.
+    let device =
+        if facts.precision.provider == facts.device.provider { facts.device.clone() } else { facts.device.of_processor() };
+    let setback = |Setback { tried, found }: &Setback| SetbackRecord { tried: tried.clone(), found: found.clone() };
     DeviceRecord {
         // What the colour network's own session reports, not what the engine was asked for.
         provider: facts.precision.provider.to_string(),
-        reason: device.reason.clone(),
-        name: device.name.clone(),
-        driver: device.driver.clone(),
-        runtime_version: device.runtime_version.clone(),
-        cuda: device.cuda.clone(),
-        cudnn: device.cudnn.clone(),
+        reason: device.reason,
+        name: device.name,
+        driver: device.driver,
+        runtime_version: device.runtime_version,
+        cuda: device.cuda,
+        cudnn: device.cudnn,
+        setbacks: facts.setbacks.iter().map(setback).collect(),
     }
 }
 
