@@ -111,6 +111,9 @@ pub enum Command {
         /// Which colour networks at which sizes, and nothing else
         #[command(flatten)]
         grid: NetworkGrid,
+        /// Whole scans, and nothing else
+        #[command(flatten)]
+        whole: WholeLine,
         /// Form of the answer
         #[command(flatten)]
         form: Form,
@@ -155,6 +158,29 @@ pub struct NetworkGrid {
     /// One kind of session alone: the memory that a process keeps from one to the next does not count then
     #[arg(long, value_name = "KIND", requires = "networks")]
     pub only: Option<SessionKind>,
+    /// PyTorch as well, on the same weights right after (models/training/compare_pytorch.py), and how much longer it takes
+    #[arg(long, requires = "networks")]
+    pub compare: bool,
+    /// The Python for it, with PyTorch, NumPy, Pillow and safetensors
+    #[arg(long, value_name = "FILE", requires = "compare", default_value = "python3")]
+    pub python: PathBuf,
+}
+
+/// Whole scans from file to file.
+#[derive(Debug, Clone, Args)]
+pub struct WholeLine {
+    /// Whole scans from file to file, by numbers of workers: those of this directory, or generated ones of 24 megapixels; says how
+    /// busy every part is and what holds the others up. Derivatives go beside the ledger and are removed
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with_all = ["quality", "networks", "runs"])]
+    pub line: Option<Option<PathBuf>>,
+    /// These numbers of workers instead of 1, 2, 4 and so on up to the cores
+    #[arg(long, value_name = "N", requires = "line", num_args = 1.., value_parser = workers)]
+    pub workers: Vec<usize>,
+}
+
+fn workers(text: &str) -> Result<usize, String> {
+    let count: usize = text.parse().map_err(|_| format!("{text:?} is no number of workers"))?;
+    if (1..=1024).contains(&count) { Ok(count) } else { Err("1 to 1024 workers".to_owned()) }
 }
 
 /// Which jobs.

@@ -2,7 +2,9 @@
 
 mod grid;
 mod ledger;
+mod line;
 mod networks;
+mod pytorch;
 mod quality;
 mod scaling;
 mod stages;
@@ -13,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::scratch::Scratch;
 use super::{Failure, plain, print, print_json, sample};
-use crate::cli::{Form, NetworkGrid};
+use crate::cli::{Form, NetworkGrid, WholeLine};
 use crate::codec::Format;
 use crate::config::Settings;
 use crate::daemon;
@@ -72,6 +74,14 @@ pub(super) async fn networks(settings: &Settings, request: NetworkGrid, runs: u3
     let measured = tokio::task::spawn_blocking(move || grid::measure(&owned, &request, runs)).await;
     let grid = measured.map_err(|error| Failure::text(Exit::Failed, error, None))??;
     if form.json { print_json(&grid.to_json()) } else { print(&grid.to_text()) }
+}
+
+/// Whole scans by numbers of workers.
+pub(super) async fn line(settings: &Settings, request: WholeLine, form: Form) -> Result<(), Failure> {
+    let owned = settings.clone();
+    let measured = tokio::task::spawn_blocking(move || line::measure(&owned, &request)).await;
+    let line = measured.map_err(|error| Failure::text(Exit::Failed, error, None))??;
+    if form.json { print_json(&line.to_json()) } else { print(&line.to_text()) }
 }
 
 /// How near the colours come to known ones. Looks at no ledger.

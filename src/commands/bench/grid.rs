@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::plain;
+use super::pytorch::{Compared, Ours, Pytorch};
 use super::{median, rounded};
 use crate::cli::{Cell, NetworkGrid, SessionKind};
 use crate::commands::sample;
@@ -43,6 +44,7 @@ pub(super) struct Grid {
     device: DeviceReport,
     runs: u32,
     rows: Vec<Row>,
+    compared: Vec<Compared>,
 }
 
 pub(super) fn measure(settings: &Settings, request: &NetworkGrid, runs: u32) -> Result<Grid, Failure> {
@@ -53,15 +55,23 @@ pub(super) fn measure(settings: &Settings, request: &NetworkGrid, runs: u32) -> 
         request.model.clone()
     };
     let cells = if request.size.is_empty() { USUAL.to_vec() } else { request.size.clone() };
+    let pytorch = if request.compare { Some(Pytorch::find(settings, &request.python)?) } else { None };
     let gauge = Gauge::open(&settings.engine, &catalogue)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut compared) = (Vec::new(), Vec::new());
     for model in &models {
         for &cell in &cells {
             tracing::info!("Measuring {} at {}", plain(model), cell.size);
             rows.extend(one(&gauge, model, cell, request.only, runs)?);
         }
+        let entry = catalogue.find(model, ModelKind::Colour)?;
+        // A graph of others has no weights that PyTorch could read.
+        if let Some(pytorch) = pytorch.as_ref().filter(|_| !entry.is_onnx()) {
+            tracing::info!("Measuring {} in PyTorch", plain(model));
+            let ours = |cell, precision| ours(&rows, model, cell, precision);
+            compared.extend(pytorch.compare(model, &catalogue.path(entry), (gauge.device().provider, &cells, runs), ours)?);
+        }
     }
-    Ok(Grid { device: gauge.device().clone(), runs, rows })
+    Ok(Grid { device: gauge.device().clone(), runs, rows, compared })
 }
 
 fn one(gauge: &Gauge, model: &str, cell: Cell, only: Option<SessionKind>, runs: u32) -> Result<Vec<Row>, Failure> {
@@ -95,6 +105,15 @@ fn one(gauge: &Gauge, model: &str, cell: Cell, only: Option<SessionKind>, runs: 
     Ok(rows)
 }
 
+/// The figures that PyTorch's in this precision are held to; on the processor everything is FP32.
+fn ours(rows: &[Row], model: &str, cell: Cell, precision: Precision) -> Option<Ours> {
+    let mut rows = rows.iter().filter(|row| row.model == model && row.cell == cell && row.memory == MemoryUse::Fast).rev();
+    let row = rows.clone().find(|row| row.asked == precision).or_else(|| rows.find(|row| row.asked == Precision::Fp32))?;
+    let (resident_ms, host_ms, _) = row.medians();
+    let Gauged { card_mib, precision, .. } = &row.gauged;
+    Some(Ours { precision: precision.observed, millis: row.each(resident_ms.unwrap_or(host_ms)), mib: *card_mib })
+}
+
 /// A grey copy as the line makes it.
 fn picture(size: Size, seed: u64) -> Plane {
     imaging::grey_copy(&sample::photograph(size, 8, seed), size)
@@ -123,6 +142,7 @@ impl Grid {
             "runs": self.runs,
             "device": self.device,
             "networks": self.rows.iter().map(Row::to_json).collect::<Vec<_>>(),
+            "compared": self.compared.iter().map(Compared::to_json).collect::<Vec<_>>(),
         })
     }
 
@@ -135,9 +155,13 @@ impl Grid {
             word(runtime_version),
             self.runs
         );
-        text.push_str("milliseconds a picture: on the device alone, and from memory to memory; card: MiB of this process\n\n");
-        text.push_str("model                size        pictures  precision     device    memory     first   card  a*b* max    mean  dE2000 mean  p99.9\n");
+        text.push_str("milliseconds a picture: on the device alone; from memory to memory; and with rounding before and widening after, which other threads do. card: MiB of this process\n\n");
+        text.push_str("model                size        pictures  precision     device    memory     whole     first   card  a*b* max    mean  dE2000 mean  p99.9\n");
         self.rows.iter().for_each(|row| text.push_str(&row.to_text()));
+        if !self.compared.is_empty() {
+            text.push_str(Compared::HEAD);
+        }
+        self.compared.iter().for_each(|row| text.push_str(&row.to_text()));
         text
     }
 }
@@ -147,10 +171,11 @@ impl Row {
         millis / self.cell.pictures as f64
     }
 
-    /// Of a run with input and output on the card, where there is one, and of a run from memory to memory.
-    fn medians(&self) -> (Option<f64>, f64) {
-        let Gauged { resident_ms, host_ms, .. } = &self.gauged;
-        (resident_ms.clone().map(median), median(host_ms.clone()))
+    /// Of a run with input and output on the card, where there is one; of a run from memory to memory; and with what comes
+    /// before and after.
+    fn medians(&self) -> (Option<f64>, f64, f64) {
+        let Gauged { resident_ms, host_ms, whole_ms, .. } = &self.gauged;
+        (resident_ms.clone().map(median), median(host_ms.clone()), median(whole_ms.clone()))
     }
 
     fn memory(&self) -> &'static str {
@@ -162,14 +187,15 @@ impl Row {
 
     fn to_json(&self) -> Value {
         let Gauged { first_ms, card_mib, precision, .. } = &self.gauged;
-        let (resident_ms, host_ms) = self.medians();
+        let (resident_ms, host_ms, whole_ms) = self.medians();
         let per_picture = |millis: f64| rounded(self.each(millis));
         json!({
             "model": self.model, "width": self.cell.size.width, "height": self.cell.size.height, "pictures": self.cell.pictures,
             "memory": self.memory(),
             "precision": { "requested": self.asked.to_string(), "observed": precision.observed.to_string(), "reason": precision.reason },
             "provider": precision.provider.to_string(),
-            "device_ms": resident_ms.map(per_picture), "host_ms": per_picture(host_ms), "first_ms": rounded(*first_ms),
+            "device_ms": resident_ms.map(per_picture), "host_ms": per_picture(host_ms), "whole_ms": per_picture(whole_ms),
+            "first_ms": rounded(*first_ms),
             "pictures_per_second": rounded(1e3 / self.each(host_ms)),
             "card_mib": card_mib,
             "against_fp32": self.apart.as_ref().map(|Apart { ab, delta_e: (mean, p999) }| json!({
@@ -180,15 +206,15 @@ impl Row {
 
     fn to_text(&self) -> String {
         let Gauged { first_ms, card_mib, precision, .. } = &self.gauged;
-        let (resident_ms, host_ms) = self.medians();
+        let (resident_ms, host_ms, whole_ms) = self.medians();
         let size = self.cell.size.to_string();
         let kind = format!("{} {}", precision.observed, self.memory());
         let device = resident_ms.map_or_else(|| "-".to_owned(), |millis| format!("{:.2}", self.each(millis)));
-        let host = format!("{:.2}", self.each(host_ms));
+        let [host, whole] = [host_ms, whole_ms].map(|millis| format!("{:.2}", self.each(millis)));
         let card = card_mib.map_or_else(|| "-".to_owned(), |mib| mib.to_string());
         let model = plain(&self.model);
         let mut line = format!(
-            "{model:<20} {size:<10} {:>9}  {kind:<12} {device:>7} {host:>9} {first_ms:>9.0} {card:>6}",
+            "{model:<20} {size:<10} {:>9}  {kind:<12} {device:>7} {host:>9} {whole:>9} {first_ms:>9.0} {card:>6}",
             self.cell.pictures
         );
         if let Some(Apart { ab, delta_e: (mean, p999) }) = &self.apart {
