@@ -3,6 +3,8 @@
 //! Clipping red, green and blue would change the lightness, which is the one thing that must stay. So chroma is reduced
 //! instead, at fixed lightness and along the hue ray, until the colour just fits.
 
+use multiversion::multiversion;
+
 use super::lab::{FROM_RELATIVE_F32, lab_f_inverse_fast};
 use super::rows::RUN;
 
@@ -22,7 +24,7 @@ pub(super) struct Run {
     pub(super) f: [f32; RUN],
     pub(super) a: [f32; RUN],
     pub(super) b: [f32; RUN],
-    /// Linear red, green, blue.
+    /// Linear red, green, blue; whoever stores them encodes them here.
     pub(super) rgb: [[f32; RUN]; 3],
 }
 
@@ -33,14 +35,7 @@ impl Run {
 
     /// Fills `rgb` for the first `count` pixels; returns how many had their chroma reduced.
     pub(super) fn convert(&mut self, outside: &mut Outside, count: usize) -> usize {
-        let [red, green, blue] = &mut self.rgb;
-        // Counting in integers keeps this vector code; a largest excess in floats would not be.
-        let mut beyond = 0_u32;
-        for i in 0..RUN {
-            let rgb = linear(self.f[i], self.a[i], self.b[i]);
-            [red[i], green[i], blue[i]] = rgb;
-            beyond += u32::from(excess(rgb) > TOLERANCE);
-        }
+        let beyond = convert_run(&self.f, &self.a, &self.b, &mut self.rgb);
         // Pixels past `count` are left over from another run: they may trigger the search, but are not counted.
         if beyond == 0 { 0 } else { self.reduce(outside, count) }
     }
@@ -88,19 +83,39 @@ impl Outside {
     fn search(&mut self, count: usize) {
         // Whole lanes, so that the loop has no remainder; what lies past `count` is left over and never read.
         let lanes = count.next_multiple_of(LANES).min(RUN);
-        let kept = self.kept[..lanes].as_chunks_mut::<LANES>().0;
-        let [f, a, b] = [&self.f, &self.a, &self.b].map(|plane| plane.as_chunks::<LANES>().0);
-        for (((kept, f), a), b) in kept.iter_mut().zip(f).zip(a).zip(b) {
-            *kept = [0.0; LANES];
-            let mut step = 0.5;
-            for _ in 0..HALVINGS {
-                for lane in 0..LANES {
-                    let more = kept[lane] + step;
-                    let inside = excess(linear(f[lane], more * a[lane], more * b[lane])) <= TOLERANCE;
-                    kept[lane] = if inside { more } else { kept[lane] };
-                }
-                step *= 0.5;
+        search_run([&self.f, &self.a, &self.b], &mut self.kept[..lanes]);
+    }
+}
+
+/// Linear red, green and blue of a run, and how many of its pixels lie outside.
+#[multiversion(targets("x86_64+avx2"))]
+fn convert_run(f: &[f32; RUN], a: &[f32; RUN], b: &[f32; RUN], to: &mut [[f32; RUN]; 3]) -> u32 {
+    let [red, green, blue] = to;
+    // Counting in integers keeps this vector code; a largest excess in floats would not be.
+    let mut beyond = 0_u32;
+    for i in 0..RUN {
+        let rgb = linear(f[i], a[i], b[i]);
+        [red[i], green[i], blue[i]] = rgb;
+        beyond += u32::from(excess(rgb) > TOLERANCE);
+    }
+    beyond
+}
+
+/// See [`Outside::search`].
+#[multiversion(targets("x86_64+avx2"))]
+fn search_run(planes: [&[f32; RUN]; 3], kept: &mut [f32]) {
+    let kept = kept.as_chunks_mut::<LANES>().0;
+    let [f, a, b] = planes.map(|plane| plane.as_chunks::<LANES>().0);
+    for (((kept, f), a), b) in kept.iter_mut().zip(f).zip(a).zip(b) {
+        *kept = [0.0; LANES];
+        let mut step = 0.5;
+        for _ in 0..HALVINGS {
+            for lane in 0..LANES {
+                let more = kept[lane] + step;
+                let inside = excess(linear(f[lane], more * a[lane], more * b[lane])) <= TOLERANCE;
+                kept[lane] = if inside { more } else { kept[lane] };
             }
+            step *= 0.5;
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use super::lab::{EncodeTable, encode_table, srgb_to_linear};
+use super::lab::{linear_to_srgb_fast, srgb_to_linear};
 
 /// Y of linear red, green and blue (OpenCV's `sRGB2XYZ_D65`, second row).
 const LUMINANCE: [f64; 3] = [0.212_671, 0.715_160, 0.072_169];
@@ -40,7 +40,6 @@ const BASE: u32 = 1 << 14;
 pub(super) struct OpencvLab {
     /// L* · 16384 / 100 by red, green and blue.
     lightness: Vec<u16>,
-    encode: &'static EncodeTable,
 }
 
 static LAB: LazyLock<OpencvLab> = LazyLock::new(OpencvLab::new);
@@ -59,7 +58,7 @@ impl OpencvLab {
             let y: f64 = rgb.iter().zip(LUMINANCE).map(|(&channel, weight)| weight * linear[channel]).sum();
             (super::lab::lightness_of_luminance(y) * f64::from(BASE) / 100.0).round_ties_even() as u16
         };
-        Self { lightness: (0..NODES * NODES * NODES).map(node).collect(), encode: encode_table() }
+        Self { lightness: (0..NODES * NODES * NODES).map(node).collect() }
     }
 
     /// L*, 0..=100, of an encoded colour in 0..=1.
@@ -95,7 +94,7 @@ impl OpencvLab {
             [fy + a / 500.0, fy - b / 200.0].map(|f| if f <= 6.0 / 29.0 { (f - 16.0 / 116.0) / 7.787 } else { f * f * f });
         let linear = FROM_RELATIVE.map(|row| row[0] * x + row[1] * y + row[2] * z);
         let outside = linear.iter().any(|value| !(-TOLERANCE..=1.0 + TOLERANCE).contains(value));
-        (linear.map(|value| self.encode.encode(value)), outside)
+        (linear.map(linear_to_srgb_fast), outside)
     }
 }
 

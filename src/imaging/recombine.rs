@@ -4,9 +4,9 @@
 //! the rounding of the scan's depth: at most 0.5 L* at 8 bits and 0.05 at 16.
 
 use super::gamut::{Outside, Run};
-use super::lab::{EncodeTable, Sample, encode_table};
+use super::lab::Sample;
 use super::resample::resize_plane;
-use super::rows::{RUN, lightness_f};
+use super::rows::{RUN, encode_run, lightness_f};
 use super::{Channels, ChromaPlanes, Plane, Samples, ScanImage, Size};
 
 /// Whose lightness is published.
@@ -76,14 +76,13 @@ struct Recombination<'a> {
     lightness: Lightness<'a>,
     chroma: &'a ChromaPlanes,
     columns: Vec<Tap>,
-    encode: &'static EncodeTable,
 }
 
 impl<'a> Recombination<'a> {
     fn new(scan: &ScanImage, lightness: Lightness<'a>, chroma: &'a ChromaPlanes) -> Self {
         let size = scan.size();
         let columns = (0..size.width).map(|x| Tap::at(x, size.width, chroma.a.size().width)).collect();
-        Self { size, channels: scan.channels(), lightness, chroma, columns, encode: encode_table() }
+        Self { size, channels: scan.channels(), lightness, chroma, columns }
     }
 
     /// The picture's samples, `count` a pixel, and the number of pixels whose chroma was reduced.
@@ -109,11 +108,12 @@ impl<'a> Recombination<'a> {
                     *b = cell[2] + tap.weight * cell[3];
                 }
                 reduced += run.convert(&mut outside, pixels) as u64;
+                run.rgb.iter_mut().for_each(|plane| encode_run(plane));
                 let out = &mut out[first * count..][..pixels * count];
                 if count == 4 {
                     self.store_rgba(&run, source, out);
                 } else {
-                    self.store_rgb(&run, out);
+                    store_rgb(&run, out);
                 }
             }
         }
@@ -138,21 +138,21 @@ impl<'a> Recombination<'a> {
         }
     }
 
-    fn store_rgb<S: Sample>(&self, run: &Run, out: &mut [S]) {
-        let [red, green, blue] = &run.rgb;
-        for (((out, &red), &green), &blue) in out.as_chunks_mut::<3>().0.iter_mut().zip(red).zip(green).zip(blue) {
-            *out = [red, green, blue].map(|linear| S::nearest(self.encode.encode(linear)));
-        }
-    }
-
     fn store_rgba<S: Sample>(&self, run: &Run, source: &[S], out: &mut [S]) {
         let [red, green, blue] = &run.rgb;
         let alpha = source.chunks_exact(self.channels.count()).map(|pixel| pixel[pixel.len() - 1]);
         let pixels = out.as_chunks_mut::<4>().0.iter_mut().zip(alpha);
         for ((((out, alpha), &red), &green), &blue) in pixels.zip(red).zip(green).zip(blue) {
-            let [red, green, blue] = [red, green, blue].map(|linear| S::nearest(self.encode.encode(linear)));
+            let [red, green, blue] = [red, green, blue].map(S::nearest);
             *out = [red, green, blue, alpha];
         }
+    }
+}
+
+fn store_rgb<S: Sample>(run: &Run, out: &mut [S]) {
+    let [red, green, blue] = &run.rgb;
+    for (((out, &red), &green), &blue) in out.as_chunks_mut::<3>().0.iter_mut().zip(red).zip(green).zip(blue) {
+        *out = [red, green, blue].map(S::nearest);
     }
 }
 

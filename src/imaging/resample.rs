@@ -9,7 +9,7 @@ use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{F32, U16, U16x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
-use super::lab::{Sample, encode_table};
+use super::lab::Sample;
 use super::{Channels, Plane, Samples, ScanImage, Size, rows};
 
 /// Pixels of the scan that a band aims at, and rows of the copy it has at least, so that little is resampled twice.
@@ -83,12 +83,9 @@ fn grey_samples<S: Sample>(channels: Channels, samples: &[S], out: &mut [f32]) {
         }
         return;
     }
-    let table = encode_table();
     for (grey, samples) in out.chunks_mut(rows::RUN).zip(samples.chunks(rows::RUN * channels.count())) {
         rows::luminance(channels, samples, grey);
-        for value in grey {
-            *value = table.encode(*value);
-        }
+        rows::encode_run(grey);
     }
 }
 
