@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::report::Check;
+#[cfg(test)]
+use super::report::Report;
 use crate::codec::Format;
 use crate::commands::sample;
 use crate::config::Settings;
@@ -11,7 +13,8 @@ use crate::daemon;
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::imaging::Size;
-use crate::inference::{Catalogue, DeviceReport, Engine, Entry, FileState, InferenceError, ProviderChoice};
+use crate::inference::runtime::{Standing, TESTED, Tested};
+use crate::inference::{Catalogue, DeviceReport, Engine, Entry, FileState, InferenceError, Provider, ProviderChoice};
 use crate::pipeline::{self, Outcome, Profile, ScanFile, Stopwatch, Workshop};
 use crate::provenance::JobRecord;
 
@@ -39,6 +42,7 @@ pub(super) fn walk(settings: &Settings) -> Vec<Check> {
         Ok(engine) => {
             checks.push(runtime(engine.device()));
             checks.push(device(engine.device(), settings.engine.provider));
+            checks.push(versions(engine.device()));
             checks.push(match bench.complete {
                 true => picture(&Workshop { engine }, &bench.profile),
                 false => Check::skipped("picture", "not every model can be used"),
@@ -117,8 +121,9 @@ fn not_started(error: InferenceError) -> Vec<Check> {
         return vec![Check::failed("models", error, hint), skipped("runtime"), skipped("device"), skipped("picture")];
     }
     let library = loaded_library().unwrap_or_else(|| "it was found".to_owned());
-    let picture = Check::skipped("picture", "the networks do not start");
-    vec![Check::ok("runtime", library), Check::failed("device", error, hint), picture]
+    let skipped = |name, what: String| Check::skipped(name, format!("{what}the networks do not start"));
+    let versions = skipped("versions", format!("tested with {}; ", matrix(&TESTED[0])));
+    vec![Check::ok("runtime", library), Check::failed("device", error, hint), versions, skipped("picture", String::new())]
 }
 
 fn runtime(device: &DeviceReport) -> Check {
@@ -143,12 +148,39 @@ fn device(device: &DeviceReport, asked: ProviderChoice) -> Check {
     let facts: String = facts.iter().filter_map(|(name, value)| Some(format!(", {name} {}", value.as_ref()?))).collect();
     let message = format!("{}: {}{facts}", device.provider, device.name.as_deref().unwrap_or("a device without a name"));
     match (&device.reason, asked) {
-        (Some(reason), ProviderChoice::Auto) => {
+        (Some(reason), ProviderChoice::Auto) if device.provider == Provider::Cpu => {
             let hint = "if a GPU is meant to work here, see to this; else write device.provider = \"cpu\"";
             Check::warning("device", format!("{message}; {reason}"), hint)
         }
         _ => Check::ok("device", message),
     }
+}
+
+fn matrix(Tested { card, driver, cuda, cudnn, runtime, date }: &Tested) -> String {
+    format!("{card}, driver {driver}, CUDA {cuda}, cuDNN {cudnn}, ONNX Runtime {runtime} ({date})")
+}
+
+/// What this release was tested with on a card, and where this machine stands.
+fn versions(device: &DeviceReport) -> Check {
+    let tested = &TESTED[0];
+    let matrix = matrix(tested);
+    let Tested { card, driver, cuda, cudnn, runtime, .. } = tested;
+    if device.provider == Provider::Cpu {
+        return Check::ok("versions", format!("tested with {matrix}; no card is at work here"));
+    }
+    let stands = [
+        ("driver", Standing::of_driver(device.driver.as_deref(), driver)),
+        ("CUDA", Standing::of(device.cuda.as_deref(), cuda)),
+        ("cuDNN", Standing::of(device.cudnn.as_deref(), cudnn)),
+        ("ONNX Runtime", Standing::of(device.runtime_version.as_deref(), runtime)),
+    ];
+    let words: Vec<_> = stands.iter().map(|(part, standing)| format!("{part} {}", standing.word())).collect();
+    let card = if device.name.as_deref() == Some(*card) { "card as tested" } else { "another card than tested" };
+    let message = format!("tested with {matrix}\nhere: {card}, {}", words.join(", "));
+    if stands.iter().all(|(_, standing)| standing.is_sound()) {
+        return Check::ok("versions", message);
+    }
+    Check::warning("versions", message, "run deploy/gpu-selftest, or bring the part that differs to the tested version")
 }
 
 fn picture(shop: &Workshop, profile: &Profile) -> Check {
@@ -196,5 +228,29 @@ mod tests {
             "7f00-7f01 r--p 0 fd:01 1 /usr/lib/libc.so.6\n7f02-7f03 r-xp 0 fd:01 2 /data/my lib/libonnxruntime.so.1.31.1\n";
         assert_eq!(library_in(maps), Some("/data/my lib/libonnxruntime.so.1.31.1"));
         assert_eq!(library_in("7f00-7f01 r--p 0 00:00 0\n"), None);
+    }
+
+    #[test]
+    fn an_older_library_than_tested_is_a_warning_and_a_newer_one_is_not() {
+        let tested = &TESTED[0];
+        let text = |version: &str| Some(version.to_owned());
+        let here = |cudnn| DeviceReport {
+            provider: Provider::Cuda,
+            reason: None,
+            name: text(tested.card),
+            driver: text(tested.driver),
+            runtime_version: text(tested.runtime),
+            cuda: text(tested.cuda),
+            cudnn,
+        };
+        let shown = |cudnn| {
+            let mut report = Report::default();
+            report.add(versions(&here(cudnn)));
+            report.to_text()
+        };
+        assert!(shown(text("9.99.0")).starts_with("ok "), "{}", shown(text("9.99.0")));
+        assert!(shown(text("9.1.0")).contains("cuDNN older than tested"), "{}", shown(text("9.1.0")));
+        assert!(shown(text("9.1.0")).starts_with("warning"));
+        assert!(shown(None).contains("cuDNN not known"));
     }
 }

@@ -5,6 +5,7 @@
 mod error;
 mod pins;
 mod setup;
+mod tested;
 
 use std::env;
 use std::fs;
@@ -16,6 +17,7 @@ use ort::logging::LogLevel;
 
 pub use error::RuntimeError;
 pub use setup::{SetupProgress, SetupReport, setup};
+pub use tested::{Standing, TESTED, Tested};
 
 use super::ProviderChoice;
 use super::error::with_cause;
