@@ -27,7 +27,7 @@ use crate::publish::{self, Publication};
 /// Different pictures that are generated where no directory is named.
 const GENERATED: u64 = 8;
 /// Pictures for each worker in a measurement: the first and the last of a worker run beside fewer others than the rest.
-const EACH: usize = 4;
+const EACH: usize = 8;
 /// Stages in which a worker waits for the inference thread.
 const ASKING: [&str; 3] = ["denoise", "network", "route"];
 /// Share of its time above which a part counts as busy without a break.
