@@ -2,6 +2,7 @@
 
     python compare_pytorch.py WEIGHTS [--sizes 512x512x1,512x512x8,1280x960x1] [--modes fp32,half,compile] [--json]
     python compare_pytorch.py WEIGHTS --script DIR --out COLOURED [--json]
+    python compare_pytorch.py WEIGHTS --export PLAIN.onnx --sizes 1280x960x1
 
 WEIGHTS is a checkpoint under the official names, safetensors or PyTorch's own (`params` or bare), spectral norms folded
 or not; every size of the family, told from the shapes. Sizes are WIDTHxHEIGHTxBATCH. Input and output stay on the first
@@ -22,6 +23,9 @@ and `ddcolor/pipeline.py`): one picture at a time, a 512 x 512 squash, chroma en
 PyTorch's own settings (`tf32` above), because the script changes none. With --sizes as well, both are measured. OpenCV
 is used where it is installed, as there; without it Pillow and `colour.py` stand in, and the steps around the network are
 not the authors' in speed. Loading the weights and one warm-up run are outside the time.
+
+--export writes the network as a plain ONNX file of one size, as PyTorch's exporter makes it (the packages onnx and onnxscript are
+needed): `autochrome models import` takes it, and `autochrome bench --networks` times it beside the graph of this program.
 
 `peak_mib` is what PyTorch allocated at most, the first run included; `process_mib` is what the driver counts for the
 process after the last run, with the context and the kernels that earlier rows loaded (for an exact figure, ask for one
@@ -75,6 +79,7 @@ def main() -> None:
     ap.add_argument("--runs", type=int, default=20)
     ap.add_argument("--script", type=Path, metavar="DIR", help="colour this folder as the authors' script does")
     ap.add_argument("--out", type=Path, metavar="DIR", help="where --script writes")
+    ap.add_argument("--export", type=Path, metavar="FILE", help="write a plain ONNX file of the first of --sizes, and no more")
     ap.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     ap.add_argument("--json", action="store_true")
     args = ap.parse_args()
@@ -99,6 +104,9 @@ def compare(args: argparse.Namespace) -> bool:
     device = torch.device(args.device, 0)
     pictures = files_of(args.script, args.out) if args.script else []
     net = load(args.weights)
+    if args.export:
+        export(net, sizes[0], args.export)
+        return True
 
     report = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
@@ -291,6 +299,17 @@ def measure(net: Published, mode: str, size: Size, device: torch.device, runs: i
         "peak_mib": torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None,
         "process_mib": process_mib() if device.type == "cuda" else None,
     }
+
+
+def export(net: Published, size: Size, path: Path) -> None:
+    x = torch.rand(size.batch, 3, size.height, size.width)
+    try:
+        with torch.inference_mode():
+            torch.onnx.export(net, (x,), path, input_names=["input"], output_names=["output"], external_data=False)
+    except ImportError as error:
+        raise Failure(f"--export needs the packages onnx and onnxscript: {first_line(error)}") from error
+    except (OSError, RuntimeError) as error:
+        raise Failure(f"--export {path}: {first_line(error)}") from error
 
 
 def precision(tf32: bool) -> None:
