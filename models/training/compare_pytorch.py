@@ -92,7 +92,8 @@ def main() -> None:
 
 def compare(args: argparse.Namespace) -> bool:
     """False when a row could not be measured."""
-    sizes = [parse_size(s) for s in (args.sizes or ("" if args.script else SIZES)).split(",") if s]
+    without_sizes = args.script and not args.export
+    sizes = [parse_size(s) for s in (args.sizes or ("" if without_sizes else SIZES)).split(",") if s]
     modes = [m for m in args.modes.split(",") if m]
     for mode in modes:
         if mode not in MODES:

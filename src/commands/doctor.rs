@@ -22,7 +22,7 @@ pub(super) async fn doctor(loaded: Result<Loaded, Failure>, form: Form) -> Resul
     match loaded {
         Err(failure) => {
             report.add(Check::failed("configuration", failure.error, failure.hint));
-            for name in ["ledger", "disks", "rights", "models", "runtime", "device", "picture"] {
+            for name in ["ledger", "disks", "rights", "models", "runtime", "device", "versions", "picture"] {
                 report.add(Check::skipped(name, "the configuration is not sound"));
             }
         }

@@ -78,7 +78,7 @@ pub(super) const KEYS: &[Key] = &[
 
     key!("device.provider", None, Word(&["auto", "cuda", "cpu"]), Text("auto"), "auto: CUDA if it works, else the CPU, and every record says which; cuda: that or an error; cpu"),
     key!("device.precision", Some("precision"), Word(&["fp16", "fp32"]), Text("fp16"), "number format asked of the colour network; records say what was observed"),
-    key!("device.memory_mib", None, Whole { min: 0, max: 1 << 20 }, Integer(0), "memory of the card that all colour networks together may take, MiB, besides CUDA's own 0.6 to 1 GiB; networks that do not fit run in their small form, on smaller copies, or (provider auto) on the CPU, and the records say so; 0: what the card has"),
+    key!("device.memory_mib", None, Whole { min: 0, max: 1 << 20 }, Integer(0), "memory of the card that all colour networks together may take, MiB, besides CUDA's own 0.6 to 1 GiB; what does not fit runs in a slower form that needs less, on smaller copies, or (provider auto) on the CPU, and records name what was tried; 0: what the card has"),
     key!("device.threads", None, Whole { min: 0, max: 256 }, Integer(0), "threads of one network run on the CPU; 0: as many as there are cores"),
     key!("device.sessions", None, Whole { min: 0, max: 64 }, Integer(0), "colour networks kept ready, one for each model, size and precision; 0: four on the processor, on the card as many as its memory holds"),
 

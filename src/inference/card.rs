@@ -5,7 +5,7 @@ use super::options::MemoryUse;
 /// Bytes that a session takes on the card, as far as they can be reckoned beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Need {
-    /// Of weights, which lie outside the session's arena.
+    /// Of weights.
     pub(super) weights: u64,
     /// Of everything else in the fast form.
     pub(super) fast: u64,
@@ -29,8 +29,8 @@ pub(super) struct Room {
 pub(super) struct Grant {
     /// The form.
     pub(super) memory: MemoryUse,
-    /// Bound on what it takes besides its weights, bytes, where there is a budget.
-    pub(super) arena: Option<u64>,
+    /// Bound on what it takes, weights included, bytes, where there is a budget.
+    pub(super) limit: Option<u64>,
 }
 
 impl Need {
@@ -44,12 +44,15 @@ impl Need {
 }
 
 impl Room {
+    /// Most that there is for one session when everything that is kept goes.
+    pub(super) fn most(&self) -> u64 {
+        self.free.map_or(u64::MAX, |free| free.saturating_add(self.kept)).min(self.budget.unwrap_or(u64::MAX))
+    }
+
     /// The form in which a session can be made when everything that is kept may go: the small one only where the fast one does not
     /// fit.
     pub(super) fn form(&self, need: &Need) -> MemoryUse {
-        let all = self.free.map_or(u64::MAX, |free| free.saturating_add(self.kept));
-        let most = all.min(self.budget.unwrap_or(u64::MAX));
-        if need.of(MemoryUse::Fast) <= most { MemoryUse::Fast } else { MemoryUse::Small }
+        if need.of(MemoryUse::Fast) <= self.most() { MemoryUse::Fast } else { MemoryUse::Small }
     }
 
     /// Whether so many bytes fit beside what is kept.
@@ -57,15 +60,14 @@ impl Room {
         self.budget.is_none_or(|budget| self.kept.saturating_add(bytes) <= budget) && self.free.is_none_or(|free| bytes <= free)
     }
 
-    /// The bound of a session's arena under the budget: what was reckoned, so that others may be made beside it, and at `last`,
-    /// when that was not enough, all that the others leave.
+    /// The bound of a session under the budget: what was reckoned, so that others may be made beside it, and at `last`, when that was
+    /// not enough, all that the others leave.
     pub(super) fn grant(&self, need: &Need, memory: MemoryUse, last: bool) -> Grant {
-        let arena = self.budget.map(|budget| {
-            let left = budget.saturating_sub(self.kept).saturating_sub(need.weights);
-            let reckoned = need.of(memory) - need.weights;
-            if last { left } else { reckoned.min(left) }
+        let limit = self.budget.map(|budget| {
+            let left = budget.saturating_sub(self.kept);
+            if last { left } else { need.of(memory).min(left) }
         });
-        Grant { memory, arena }
+        Grant { memory, limit }
     }
 }
 
@@ -96,13 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn an_arena_is_bounded_by_what_was_reckoned_and_in_the_end_by_what_is_left() {
+    fn a_session_is_bounded_by_what_was_reckoned_and_in_the_end_by_what_is_left() {
         let room = Room { budget: Some(1000), kept: 200, free: None };
-        let fast = room.grant(&NEED, MemoryUse::Fast, false);
-        assert_eq!(fast, Grant { memory: MemoryUse::Fast, arena: Some(500) });
-        assert_eq!(room.grant(&NEED, MemoryUse::Small, true).arena, Some(700), "1000 less 200 and the weights' 100");
-        assert_eq!(Room { budget: Some(450), ..room }.grant(&NEED, MemoryUse::Small, false).arena, Some(150));
-        assert_eq!(Room { budget: Some(50), ..room }.grant(&NEED, MemoryUse::Small, true).arena, Some(0));
-        assert_eq!(Room { budget: None, ..room }.grant(&NEED, MemoryUse::Fast, true).arena, None);
+        assert_eq!(room.grant(&NEED, MemoryUse::Fast, false), Grant { memory: MemoryUse::Fast, limit: Some(600) });
+        assert_eq!(room.grant(&NEED, MemoryUse::Small, true).limit, Some(800));
+        assert_eq!(Room { budget: Some(450), ..room }.grant(&NEED, MemoryUse::Small, false).limit, Some(250));
+        assert_eq!(Room { budget: Some(50), ..room }.grant(&NEED, MemoryUse::Small, true).limit, Some(0));
+        assert_eq!(Room { budget: None, ..room }.grant(&NEED, MemoryUse::Fast, true).limit, None);
     }
 }

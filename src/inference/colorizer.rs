@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use half::f16;
 
 use super::chroma::Chroma;
-use super::colour_model::{Grey, Ran, rounded};
+use super::colour_model::{Batch, Grey, Ran, rounded};
 use super::colour_sessions::{ColourSessions, Keep, Runs, Setback};
 use super::numerics::{self, Accepted, Refused, Said};
 use super::profile::Observed;
@@ -98,11 +98,13 @@ impl Colorizer {
     /// How many of `waiting` pictures of one kind are best coloured in one run.
     ///
     /// Small pictures leave most of a card idle: four of 512×512 take a little more than two of them one after the other
-    /// (`ARCHITECTURE.md` has the figures). Larger ones fill it, and the processor gains nothing.
-    pub(super) fn batch(&self, place: &Place, model: &str, size: Size, waiting: usize) -> usize {
-        let is_ours = self.entries.get(model).is_some_and(|entry| !entry.is_onnx());
-        let pays = place.provider == Provider::Cuda && is_ours && size.pixels() <= SMALL;
-        if pays && waiting >= TOGETHER { TOGETHER } else { 1 }
+    /// (`ARCHITECTURE.md` has the figures). Larger ones fill it, and the processor gains nothing. A session for several takes seconds to
+    /// make, as much as a thousand shared runs save, so only one that was made ready is used.
+    pub(super) fn batch(&self, place: &Place, model: &str, size: Size, precision: Precision, waiting: usize) -> usize {
+        let (precision, _) = attainable(precision, place.provider);
+        let batch = Batch { pictures: TOGETHER, size };
+        let entry = self.entries.get(model).filter(|entry| waiting >= TOGETHER && shares_runs(entry, place.provider, size));
+        if entry.is_some_and(|entry| self.sessions.has(place, entry, batch, precision)) { TOGETHER } else { 1 }
     }
 
     /// Colours a picture, in FP32 where FP16 gives nothing that can be believed.
@@ -125,8 +127,9 @@ impl Colorizer {
         Ok(requests.iter().zip(ran).map(one).collect())
     }
 
-    /// Makes the session for one picture of this size and runs it once, on a picture of which nothing is believed. Says whether
-    /// there was room for it beside what is kept: nothing is gained by readiness that takes another's.
+    /// Makes the sessions for pictures of this size, for one and where runs are shared for several, and runs each once on pictures of
+    /// which nothing is believed. Says whether there was room for the first beside what is kept: nothing is gained by readiness that
+    /// takes another's.
     pub(super) fn warm_up(
         &mut self,
         place: &Place,
@@ -136,11 +139,13 @@ impl Colorizer {
     ) -> Result<bool, InferenceError> {
         let entry = self.entry(model)?;
         let (precision, _) = attainable(precision, place.provider);
-        if place.provider == Provider::Cuda && !self.sessions.has_room(&entry, size, precision)? {
-            return Ok(false);
-        }
         let grey = Plane::filled(size, 0.5);
-        self.sessions.run(place, &entry, &[Grey { plane: &grey, rounded: None }], precision).map(|_| true)
+        let pictures = [Grey { plane: &grey, rounded: None }; TOGETHER];
+        let ready = self.sessions.make_ready(place, &entry, &pictures[..1], precision)?;
+        if ready && shares_runs(&entry, place.provider, size) {
+            self.sessions.make_ready(place, &entry, &pictures, precision)?;
+        }
+        Ok(ready)
     }
 
     fn entry(&self, model: &str) -> Result<Entry, InferenceError> {
@@ -183,10 +188,20 @@ impl Colorizer {
         Ok(coloured(*requested, unmet, stored, accepted, setbacks))
     }
 
+    /// Forgets which sessions found no memory: somebody has given some back.
+    pub(super) fn forgive(&mut self) {
+        self.sessions.forgive();
+    }
+
     /// Lets everything go.
     pub(super) fn clear(&mut self) {
         self.sessions.clear();
     }
+}
+
+/// Whether pictures of this size gain by sharing a run.
+fn shares_runs(entry: &Entry, provider: Provider, size: Size) -> bool {
+    provider == Provider::Cuda && !entry.is_onnx() && size.pixels() <= SMALL
 }
 
 /// The precision to begin with, and why it is not the one asked for.

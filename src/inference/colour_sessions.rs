@@ -27,6 +27,23 @@ pub struct Setback {
 /// gives it back at once.
 const TIGHT_FOR: Duration = Duration::from_secs(60);
 
+/// Sessions that found no memory on the card: when, what was found, and whether that will stay so.
+#[derive(Debug, Default)]
+struct Tight(Vec<(Key, Instant, String, bool)>);
+
+impl Tight {
+    /// What was found the last time, if that is not long ago.
+    fn found(&mut self, key: &Key) -> Option<String> {
+        self.0.retain(|(_, since, _, stays)| *stays || since.elapsed() < TIGHT_FOR);
+        let (_, since, found, _) = self.0.iter().find(|(tight, ..)| tight == key)?;
+        Some(format!("{found} ({} s ago)", since.elapsed().as_secs()))
+    }
+
+    fn note(&mut self, key: Key, found: String, stays: bool) {
+        self.0.push((key, Instant::now(), found, stays));
+    }
+}
+
 /// What the pictures of a run gave.
 pub(super) struct Runs {
     pub(super) ran: Vec<Ran>,
@@ -80,6 +97,10 @@ impl Key {
     const fn is_session(&self) -> bool {
         matches!(self, Self::Session { .. })
     }
+
+    const fn is_on_card(&self) -> bool {
+        matches!(self, Self::Session { provider: Provider::Cuda, .. })
+    }
 }
 
 #[derive(Debug)]
@@ -94,14 +115,15 @@ pub(super) struct ColourSessions {
     catalogue: Catalogue,
     keep: Keep,
     shelf: Shelf<Key, Loaded>,
-    /// Sessions that found no memory on the card: when, and what was found.
-    tight: Vec<(Key, Instant, String)>,
+    tight: Tight,
+    /// Whether the session made last had all that there is, in the form that needs least: another try would be the same.
+    spent: bool,
 }
 
 impl ColourSessions {
     /// Loads nothing yet.
-    pub(super) const fn new(catalogue: Catalogue, keep: Keep) -> Self {
-        Self { catalogue, keep, shelf: Shelf::new(keep.memory), tight: Vec::new() }
+    pub(super) fn new(catalogue: Catalogue, keep: Keep) -> Self {
+        Self { catalogue, keep, shelf: Shelf::new(keep.memory), tight: Tight::default(), spent: false }
     }
 
     #[cfg(test)]
@@ -109,10 +131,33 @@ impl ColourSessions {
         &self.shelf
     }
 
-    /// Whether the card has room for one picture of this kind beside what is kept.
-    pub(super) fn has_room(&mut self, entry: &Entry, size: Size, precision: Precision) -> Result<bool, InferenceError> {
-        let need = self.model(entry)?.need(Batch { pictures: 1, size }, precision);
-        Ok(self.room().fits(need.of(MemoryUse::Fast)))
+    /// Whether a session of this kind is kept.
+    pub(super) fn has(&self, place: &Place, entry: &Entry, batch: Batch, precision: Precision) -> bool {
+        let key = Self::key(place, entry, batch, precision);
+        self.shelf.count(|kept| *kept == key) > 0
+    }
+
+    /// Makes the session for pictures like these and runs it, if there is room for it beside what is kept; whether there was.
+    pub(super) fn make_ready(
+        &mut self,
+        place: &Place,
+        entry: &Entry,
+        pictures: &[Grey<'_>],
+        precision: Precision,
+    ) -> Result<bool, InferenceError> {
+        let batch = Batch { pictures: pictures.len(), size: pictures[0].plane.size() };
+        let key = Self::key(place, entry, batch, precision);
+        if place.provider == Provider::Cuda {
+            let need = self.model(entry)?.need(batch, precision);
+            let is_full = self.shelf.count(Key::is_session) >= self.keep.sessions;
+            if is_full || !self.room().fits(need.of(MemoryUse::Fast)) {
+                return Ok(false);
+            }
+        }
+        match self.try_run(place, entry, &key, pictures, precision, false) {
+            Err(InferenceError::OutOfMemory { .. }) => Ok(false),
+            other => other.map(|_| true),
+        }
     }
 
     /// Runs a session, which is made if it is not kept.
@@ -128,28 +173,38 @@ impl ColourSessions {
     ) -> Result<Runs, InferenceError> {
         let batch = Batch { pictures: pictures.len(), size: pictures[0].plane.size() };
         let key = Self::key(place, entry, batch, precision);
-        self.tight.retain(|(_, since, _)| since.elapsed() < TIGHT_FOR);
-        if let Some((_, _, found)) = self.tight.iter().find(|(tight, ..)| *tight == key) {
-            let detail = format!("{found}, less than {} s ago", TIGHT_FOR.as_secs());
+        if let Some(detail) = self.tight.found(&key) {
             return Err(InferenceError::OutOfMemory { network: entry.id.clone(), detail });
         }
+        self.spent = false;
         let found = match self.try_run(place, entry, &key, pictures, precision, false) {
             Err(InferenceError::OutOfMemory { detail, .. }) => detail,
             other => return other,
         };
-        tracing::warn!(found, "{key} found no memory: what is loaded goes, and one fresh try is made");
-        self.shelf.clear();
-        let setback = Setback { tried: format!("{} on {}, {precision}", batch.size, place.provider), found };
-        match self.try_run(place, entry, &key, pictures, precision, true) {
-            Err(InferenceError::OutOfMemory { network, detail }) => {
-                let detail = format!("{}; alone and in its small form: {detail}", setback.found);
-                if place.provider == Provider::Cuda {
-                    self.tight.push((key, Instant::now(), detail.clone()));
+        let detail = if self.spent {
+            found
+        } else {
+            tracing::warn!(found, "{key} found no memory: what is loaded goes, and one fresh try is made");
+            self.shelf.clear();
+            let setback = Setback { tried: format!("{} on {}, {precision}", batch.size, place.provider), found };
+            match self.try_run(place, entry, &key, pictures, precision, true) {
+                Err(InferenceError::OutOfMemory { detail, .. }) => {
+                    format!("{}; alone and in its small form: {detail}", setback.found)
                 }
-                Err(InferenceError::OutOfMemory { network, detail })
+                other => return other.map(|runs| Runs { setbacks: vec![setback], ..runs }),
             }
-            other => other.map(|runs| Runs { setbacks: vec![setback], ..runs }),
+        };
+        if place.provider == Provider::Cuda {
+            // Where the budget was the bound, and not others on the card, it is so for as long as the process lives.
+            let is_budget = self.keep.card.is_some_and(|budget| self.room().free.is_none_or(|free| free >= budget));
+            self.tight.note(key, detail.clone(), is_budget);
         }
+        Err(InferenceError::OutOfMemory { network: entry.id.clone(), detail })
+    }
+
+    /// Forgets which sessions found no memory: somebody has given some back.
+    pub(super) fn forgive(&mut self) {
+        self.tight = Tight::default();
     }
 
     fn key(place: &Place, entry: &Entry, Batch { pictures, size }: Batch, precision: Precision) -> Key {
@@ -207,8 +262,8 @@ impl ColourSessions {
         let place = match place.provider {
             Provider::Cpu => place.clone(),
             Provider::Cuda => {
-                let Grant { memory, arena } = self.make_room_on_card(&model.need(batch, precision), last);
-                Place { memory, arena, ..place.clone() }
+                let Grant { memory, limit } = self.make_room_on_card(&model.need(batch, precision), key, last);
+                Place { memory, limit, ..place.clone() }
             }
         };
         self.shelf.make_room(if keep { both } else { making }, key);
@@ -242,15 +297,51 @@ impl ColourSessions {
         Room { budget: self.keep.card, kept: self.shelf.things().map(card).sum(), free: device::free_memory() }
     }
 
-    /// Lets sessions go until what is needed fits on the card, as far as it says, and decides how it is made.
-    fn make_room_on_card(&mut self, need: &Need, last: bool) -> Grant {
+    /// Lets sessions go until what is needed fits on the card, as far as it says and if that can be at all, and decides how it is
+    /// made.
+    fn make_room_on_card(&mut self, need: &Need, key: &Key, last: bool) -> Grant {
         let memory = if last { MemoryUse::Small } else { self.room().form(need) };
-        while !self.room().fits(need.of(memory)) && self.shelf.let_oldest_go(Key::is_session) {}
-        self.room().grant(need, memory, last)
+        if need.of(memory) <= self.room().most() {
+            while !self.room().fits(need.of(memory)) && self.shelf.let_oldest_go(Key::is_on_card) {}
+        }
+        let room = self.room();
+        let grant = room.grant(need, memory, last);
+        self.spent = room.kept == 0 && grant == room.grant(need, MemoryUse::Small, true);
+        if memory == MemoryUse::Small {
+            tracing::info!("{key} is made in its small form: the fast one needs {} MiB", need.of(MemoryUse::Fast) >> 20);
+        }
+        grant
     }
 
     /// Lets everything go.
     pub(super) fn clear(&mut self) {
         self.shelf.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(pictures: usize) -> Key {
+        let (model, size, precision) = ("m".to_owned(), Some(Size::new(64, 32)), Some(Precision::Fp16));
+        Key::Session { model, size, pictures, precision, provider: Provider::Cuda }
+    }
+
+    #[test]
+    fn a_session_that_found_no_memory_is_remembered_and_no_other() {
+        let mut tight = Tight::default();
+        assert_eq!(tight.found(&key(1)), None);
+        tight.note(key(1), "no room".to_owned(), false);
+        assert_eq!(tight.found(&key(1)).as_deref(), Some("no room (0 s ago)"));
+        assert_eq!(tight.found(&key(4)), None);
+    }
+
+    #[test]
+    fn what_the_budget_forbids_stays_and_what_others_took_comes_back() {
+        let long_ago = Instant::now().checked_sub(2 * TIGHT_FOR).unwrap();
+        let mut tight = Tight(vec![(key(1), long_ago, "others".into(), false), (key(4), long_ago, "budget".into(), true)]);
+        assert_eq!(tight.found(&key(1)), None);
+        assert!(tight.found(&key(4)).is_some());
     }
 }

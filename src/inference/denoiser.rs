@@ -53,9 +53,9 @@ impl Denoiser {
         Ok(cut(&clean, width, grey.size()))
     }
 
-    /// Lets the sessions go.
-    pub(super) fn clear(&mut self) {
-        self.pool.clear();
+    /// Lets the sessions go; whether there was one.
+    pub(super) fn clear(&mut self) -> bool {
+        self.pool.clear()
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn choose(loaded: &Loaded, settings: &EngineSettings) -> Result<(Plac
         environment: loaded.environment.clone(),
         provider: Provider::Cpu,
         threads: settings.threads,
-        arena: settings.card_budget(),
+        limit: None,
         memory: MemoryUse::default(),
         tf32: true,
     };

@@ -47,6 +47,11 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
+    /// Whether the processor may take over what has no room on the card.
+    pub(super) fn may_use_processor(&self) -> bool {
+        self.provider == ProviderChoice::Auto
+    }
+
     /// The bound on the card's memory in bytes, if there is one.
     pub(super) const fn card_budget(&self) -> Option<u64> {
         if self.memory_mib == 0 { None } else { Some(self.memory_mib.saturating_mul(1 << 20)) }
@@ -134,7 +139,7 @@ impl Engine {
     /// and a device that was asked for and does not work, are errors here and not when the first scan comes.
     pub fn start(settings: &EngineSettings, catalogue: &Catalogue, models: &[Entry]) -> Result<Self, InferenceError> {
         let (settings, catalogue, models) = (settings.clone(), catalogue.clone(), models.to_vec());
-        let may_use_processor = settings.provider == ProviderChoice::Auto;
+        let may_use_processor = settings.may_use_processor();
         let engine = Self::start_with(move || Networks::open(&settings, &catalogue, &models))?;
         Ok(Self { may_use_processor, ..engine })
     }

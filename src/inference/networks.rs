@@ -20,6 +20,7 @@ const KEPT_ON_PROCESSOR: usize = 4;
 #[derive(Debug)]
 pub(super) struct Networks {
     place: Place,
+    may_use_processor: bool,
     router: Option<Router>,
     denoiser: Option<Denoiser>,
     colorizer: Colorizer,
@@ -58,7 +59,8 @@ impl Networks {
         };
         let keep = Keep { sessions, memory, card: settings.card_budget() };
         let colorizer = Colorizer::new(catalogue.clone(), colour, keep, settings.guard);
-        Ok((Self { place, router, denoiser, colorizer }, report))
+        let may_use_processor = settings.may_use_processor();
+        Ok((Self { place, may_use_processor, router, denoiser, colorizer }, report))
     }
 }
 
@@ -67,40 +69,67 @@ impl Networks {
     fn place_of(&self, target: Target) -> Place {
         match target {
             Target::Device => self.place.clone(),
-            Target::Processor => Place { provider: Provider::Cpu, ..self.place.clone() },
+            Target::Processor => on_processor(&self.place),
         }
+    }
+
+    /// Lets what the denoiser keeps go when a colour network found no memory; whether that gave some back.
+    fn give_back(&mut self) -> bool {
+        let gave = self.denoiser.as_mut().is_some_and(Denoiser::clear);
+        if gave {
+            self.colorizer.forgive();
+        }
+        gave
     }
 }
 
-/// Runs one of the small networks; where the card has no room for it, colour networks make some: every scan needs the small ones.
-fn with_room<T>(colorizer: &mut Colorizer, mut run: impl FnMut() -> Result<T, InferenceError>) -> Result<T, InferenceError> {
-    match run() {
-        Err(InferenceError::OutOfMemory { .. }) => {
-            colorizer.clear();
-            run()
-        }
-        other => other,
+fn on_processor(place: &Place) -> Place {
+    Place { provider: Provider::Cpu, ..place.clone() }
+}
+
+/// Runs one of the small networks, which every scan needs. Where the card has no room for it, colour networks make some, and where that is
+/// not enough and the processor is allowed, it takes over.
+fn with_room<T>(
+    colorizer: &mut Colorizer,
+    place: &Place,
+    may_use_processor: bool,
+    mut run: impl FnMut(&Place) -> Result<T, InferenceError>,
+) -> Result<T, InferenceError> {
+    let full = |result: &Result<T, InferenceError>| matches!(result, Err(InferenceError::OutOfMemory { .. }));
+    let mut result = run(place);
+    if full(&result) {
+        colorizer.clear();
+        result = run(place);
     }
+    if full(&result) && may_use_processor && place.provider == Provider::Cuda {
+        tracing::warn!("The card has no memory for a small network: it runs on the processor");
+        result = run(&on_processor(place));
+    }
+    result
 }
 
 impl Work for Networks {
     fn scene_scores(&mut self, grey: &Plane) -> Result<SceneScores, InferenceError> {
         let router = self.router.as_mut().ok_or_else(|| InferenceError::NotLoaded { model: ModelKind::Scene.to_string() })?;
-        with_room(&mut self.colorizer, || router.scores(&self.place, grey))
+        with_room(&mut self.colorizer, &self.place, self.may_use_processor, |place| router.scores(place, grey))
     }
 
     fn denoise(&mut self, grey: &Plane, sigma: f32) -> Result<Plane, InferenceError> {
         let not_loaded = || InferenceError::NotLoaded { model: ModelKind::Denoise.to_string() };
         let denoiser = self.denoiser.as_mut().ok_or_else(not_loaded)?;
-        with_room(&mut self.colorizer, || denoiser.clean(&self.place, grey, sigma))
+        with_room(&mut self.colorizer, &self.place, self.may_use_processor, |place| denoiser.clean(place, grey, sigma))
     }
 
     fn batch(&self, kind: &Kind, waiting: usize) -> usize {
-        self.colorizer.batch(&self.place_of(kind.on), &kind.model, kind.size, waiting)
+        self.colorizer.batch(&self.place_of(kind.on), &kind.model, kind.size, kind.precision, waiting)
     }
 
     fn colorize(&mut self, request: &ColorizeRequest) -> Answer {
-        self.colorizer.colorize(&self.place_of(request.on), request)
+        let place = self.place_of(request.on);
+        match self.colorizer.colorize(&place, request) {
+            Err(InferenceError::OutOfMemory { .. }) if self.give_back() => self.colorizer.colorize(&place, request),
+            other => other,
+        }
     }
 
     fn colorize_together(&mut self, requests: &[ColorizeRequest]) -> Result<Vec<Answer>, InferenceError> {
@@ -113,7 +142,7 @@ impl Work for Networks {
 
     fn forget_sessions(&mut self) {
         self.colorizer.clear();
-        self.denoiser.iter_mut().for_each(Denoiser::clear);
-        self.router.iter_mut().for_each(Router::clear);
+        self.denoiser.as_mut().map(Denoiser::clear);
+        self.router.as_mut().map(Router::clear);
     }
 }

@@ -90,7 +90,7 @@ fn cuda(place: &Place, treatment: Treatment<'_>) -> ep::CUDA {
         // Sums of an FP16 SkipLayerNormalization are kept in FP32.
         .with_skip_layer_norm_strict_mode(true)
         .with_tf32(place.tf32);
-    if let Some(bytes) = place.arena {
+    if let Some(bytes) = place.limit {
         // Zero would be no bound.
         cuda = cuda.with_memory_limit(usize::try_from(bytes.max(1)).unwrap_or(usize::MAX));
     }

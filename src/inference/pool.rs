@@ -58,9 +58,11 @@ impl<K: Clone + PartialEq, N> Pool<K, N> {
         Ok(result)
     }
 
-    /// Lets every session go.
-    pub(super) fn clear(&mut self) {
+    /// Lets every session go; whether there was one.
+    pub(super) fn clear(&mut self) -> bool {
+        let had = !self.kept.is_empty();
         self.kept.clear();
+        had
     }
 }
 

@@ -60,9 +60,9 @@ impl Router {
         Ok(SceneScores { portrait: scores[0], architecture: scores[1], other: scores[2], document })
     }
 
-    /// Lets the session go.
-    pub(super) fn clear(&mut self) {
-        self.pool.clear();
+    /// Lets the session go; whether there was one.
+    pub(super) fn clear(&mut self) -> bool {
+        self.pool.clear()
     }
 }
 

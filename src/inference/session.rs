@@ -22,8 +22,8 @@ pub(super) struct Place {
     pub(super) provider: Provider,
     /// Threads inside one operator, on the processor.
     pub(super) threads: usize,
-    /// Bound on what a session takes on the card besides weights, bytes.
-    pub(super) arena: Option<u64>,
+    /// Bound on what a session takes on the card, weights included, bytes.
+    pub(super) limit: Option<u64>,
     /// How our own networks use the card's memory.
     pub(super) memory: MemoryUse,
     /// Whether products of FP32 may be rounded to TF32 on the card. Switching it off takes tensor cores from FP16 too.

@@ -52,9 +52,7 @@ impl<K: Display + PartialEq, T> Shelf<K, T> {
     /// Lets things go until `wanted` bytes, for what is in use and what is about to be made for `whom`, fit beside the rest. What
     /// alone is more than the bound is said once and let through: a large network on a small machine is slow, not impossible.
     pub(super) fn make_room(&mut self, wanted: u64, whom: &K) {
-        while !self.kept.is_empty() && self.bytes().saturating_add(wanted) > self.bound {
-            self.let_go(0);
-        }
+        while self.bytes().saturating_add(wanted) > self.bound && self.let_heavy_go() {}
         if wanted > self.bound && !self.has_warned {
             self.has_warned = true;
             let (wanted, bound) = (wanted >> 20, self.bound >> 20);
@@ -71,7 +69,7 @@ impl<K: Display + PartialEq, T> Shelf<K, T> {
 
     /// Lets the oldest of the things that `counts` go until fewer than `count` of them are kept.
     pub(super) fn keep_fewer_than(&mut self, count: usize, counts: impl Fn(&K) -> bool) {
-        while self.kept.iter().filter(|kept| counts(&kept.key)).count() >= count.max(1) {
+        while self.count(&counts) >= count.max(1) {
             let oldest = self.kept.iter().position(|kept| counts(&kept.key));
             self.let_go(oldest.expect("there is at least one"));
         }
@@ -79,9 +77,7 @@ impl<K: Display + PartialEq, T> Shelf<K, T> {
 
     /// Keeps a thing that was just used, and shows it; others make room for it.
     pub(super) fn put(&mut self, key: K, thing: T, bytes: u64) -> &T {
-        while !self.kept.is_empty() && self.bytes().saturating_add(bytes) > self.bound {
-            self.let_go(0);
-        }
+        while self.bytes().saturating_add(bytes) > self.bound && self.let_heavy_go() {}
         self.kept.push(Kept { key, thing, bytes });
         &self.kept.last().expect("it was pushed just now").thing
     }
@@ -89,6 +85,18 @@ impl<K: Display + PartialEq, T> Shelf<K, T> {
     /// Lets everything go.
     pub(super) fn clear(&mut self) {
         self.kept.clear();
+    }
+
+    /// Lets the oldest thing go that takes any of these bytes: what lies on a card takes none. Whether there was one.
+    fn let_heavy_go(&mut self) -> bool {
+        let oldest = self.kept.iter().position(|kept| kept.bytes > 0);
+        oldest.into_iter().for_each(|index| self.let_go(index));
+        oldest.is_some()
+    }
+
+    /// How many of the things that `counts` are kept.
+    pub(super) fn count(&self, counts: impl Fn(&K) -> bool) -> usize {
+        self.kept.iter().filter(|kept| counts(&kept.key)).count()
     }
 
     fn let_go(&mut self, index: usize) {
@@ -150,6 +158,13 @@ mod tests {
         assert_eq!(keys(&shelf), "b");
         shelf.put("a", (), 40);
         assert_eq!(keys(&shelf), "a");
+    }
+
+    #[test]
+    fn what_takes_no_room_here_makes_none_by_going() {
+        let mut shelf = shelf(100, &[("card", 0), ("a", 60)]);
+        shelf.make_room(90, &"b");
+        assert_eq!(keys(&shelf), "card");
     }
 
     #[test]

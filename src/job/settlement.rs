@@ -72,8 +72,9 @@ pub enum Settlement {
 /// How long a job whose root is offline waits before its root is looked for again.
 const OFFLINE_WAIT: Duration = Duration::from_secs(30);
 
-/// How long a job waits for which the device had no memory: whoever took it seldom gives it back at once.
-const MEMORY_WAIT: Duration = Duration::from_secs(60);
+/// How long a job waits for which the device had no memory: finding that out again costs a decoding and a line in the log, and whoever
+/// took the memory seldom gives it back at once. A start looks again at once.
+const MEMORY_WAIT: Duration = Duration::from_secs(600);
 
 impl Settlement {
     /// Decides what an outcome means.
@@ -164,7 +165,7 @@ mod tests {
             (Outcome::Failed(Disposition::Fatal), 9, Settlement::Release { not_before: NOW }),
             (Outcome::Interrupted, 2, Settlement::Release { not_before: NOW }),
             (Outcome::SourceOffline, 2, Settlement::Release { not_before: UnixMillis(NOW.0 + 30_000) }),
-            (Outcome::NoMemory, 2, Settlement::Release { not_before: UnixMillis(NOW.0 + 60_000) }),
+            (Outcome::NoMemory, 2, Settlement::Release { not_before: UnixMillis(NOW.0 + 600_000) }),
             (Outcome::FoundRunning, 0, retry(5_000)),
             (Outcome::FoundRunning, 2, Settlement::Exhaust),
         ];

@@ -190,9 +190,9 @@ fn adopt(profile: &Profile, claim: &ClaimedJob, target: &Path) -> Result<Option<
     Ok(ours.then(|| Derivative { relative: target.to_owned(), digest, record: record() }))
 }
 
-/// Memory an attempt needs at its peak: while the scan is decoded, or, mostly, while the derivative is decoded once more to
+/// Memory an attempt needs at its peak, MiB: while the scan is decoded, or, mostly, while the derivative is decoded once more to
 /// be compared: then the scan, the result, its encoded form and what came of that are all there. The file always is.
-fn cost_mib(header: &ScanHeader, file_bytes: u64, format: OutputFormat, apply_to: ApplyTo) -> u64 {
+pub fn cost_mib(header: &ScanHeader, file_bytes: u64, format: OutputFormat, apply_to: ApplyTo) -> u64 {
     let pixels = header.size.pixels();
     let channels = if header.channels.has_alpha() { 4 } else { 3 };
     let format = format.of(header.format);

@@ -5,7 +5,7 @@
 //! none is left is handed back.
 
 use super::prepare::{self, Prepared};
-use super::{Profile, StageError, Stopwatch, Workshop};
+use super::{NO_MEMORY, Profile, StageError, Stopwatch, Workshop};
 use crate::imaging::{ModelExtent, Preprocessing};
 use crate::inference::{ColorizeRequest, Coloured, InferenceError, Provider, Setback};
 
@@ -38,7 +38,14 @@ pub(super) fn colour(
     let id = &profile.scene(prepared.route.scene).model.id;
     let ((coloured, copy), mut setbacks) = descend(rungs(shop, profile, prepared), |rung| {
         let smaller = match rung {
-            Rung::Smaller(extent) => Some(prepare::smaller(shop, profile, prepared, extent, watch).map_err(Failed::Stage)?),
+            Rung::Smaller(extent) => Some(prepare::smaller(shop, profile, prepared, extent, watch).map_err(|error| {
+                let tried = format!("denoising at {}", extent.size());
+                if error.stage == NO_MEMORY {
+                    Failed::NoMemory(Setback { tried, found: error.reason })
+                } else {
+                    Failed::Stage(error)
+                }
+            })?),
             Rung::Prepared | Rung::Processor => None,
         };
         let input = smaller.as_ref().unwrap_or(&prepared.copy).input.clone();

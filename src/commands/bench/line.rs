@@ -20,7 +20,7 @@ use crate::daemon;
 use crate::digest::Digest;
 use crate::failure::{Exit, Failure};
 use crate::inference::CardMeter;
-use crate::pipeline::{self, Outcome, Profile, ScanFile, Stopwatch, Workshop};
+use crate::pipeline::{self, MemoryBudget, Outcome, Profile, ScanFile, Stopwatch, Workshop};
 use crate::provenance::JobRecord;
 use crate::publish::{self, Publication};
 
@@ -28,10 +28,19 @@ use crate::publish::{self, Publication};
 const GENERATED: u64 = 8;
 /// Pictures for each worker in a measurement: the first and the last of a worker run beside fewer others than the rest.
 const EACH: usize = 8;
-/// Stages in which a worker waits for the inference thread.
-const ASKING: [&str; 3] = ["denoise", "network", "route"];
+/// Stages in which a worker waits: for the inference thread, or for its share of the memory.
+const ASKING: [&str; 4] = ["denoise", "network", "route", "memory"];
 /// Share of its time above which a part counts as busy without a break.
 const BUSY: f64 = 0.9;
+
+/// What every worker works with.
+struct Bench<'a> {
+    shop: &'a Workshop,
+    profile: &'a Profile,
+    output: &'a Path,
+    /// Memory that all workers share.
+    budget: MemoryBudget,
+}
 
 /// One number of workers.
 struct Row {
@@ -66,7 +75,7 @@ pub(super) fn measure(settings: &Settings, request: &WholeLine) -> Result<Line, 
         Some(directory) => directory.clone(),
         None => {
             sample::fix_scene(&mut profile);
-            generate(&scratch.path().join("scans"))?
+            generate(&scratch.path().join("scans"), profile.min_free_bytes)?
         }
     };
     let files = pictures(&directory, &profile)?;
@@ -75,12 +84,13 @@ pub(super) fn measure(settings: &Settings, request: &WholeLine) -> Result<Line, 
     let output = scratch.path().join("output");
     // Sessions of every size are made, and memory is touched, before the clock runs.
     tracing::info!("Colouring {} pictures once", files.len());
-    run(&shop, &profile, &files, &output, cores, files.len(), "warm-up")?;
+    let bench = Bench { shop: &shop, profile: &profile, output: &output, budget: MemoryBudget::new(settings.workers.memory_mib) };
+    run(&bench, &files, cores, files.len(), "warm-up")?;
     let workers = if request.workers.is_empty() { usual(cores) } else { request.workers.clone() };
     let mut rows = Vec::new();
     for count in workers {
         tracing::info!("Measuring {count} workers");
-        rows.push(run(&shop, &profile, &files, &output, count, files.len().max(EACH * count), &count.to_string())?);
+        rows.push(run(&bench, &files, count, files.len().max(EACH * count), &count.to_string())?);
     }
     let device = serde_json::from_str(&device).expect("the report was written as JSON");
     Ok(Line { device, cores, from: directory.display().to_string(), to: output.display().to_string(), rows })
@@ -92,18 +102,18 @@ fn usual(cores: usize) -> Vec<usize> {
 }
 
 /// Writes pictures of 24 megapixels.
-fn generate(directory: &Path) -> Result<PathBuf, Failure> {
+fn generate(directory: &Path, min_free_bytes: u64) -> Result<PathBuf, Failure> {
     tracing::info!("Generating {GENERATED} pictures of {PICTURE} pixels");
     for seed in 0..GENERATED {
         let bytes = sample::scan(PICTURE, Format::Jpeg, 8, seed).map_err(|error| Failure::new(Exit::Failed, error, None))?;
-        write(directory, Path::new(&format!("{seed}.jpg")), &bytes, b"{}\n")?;
+        write(directory, Path::new(&format!("{seed}.jpg")), &bytes, b"{}\n", min_free_bytes)?;
     }
     Ok(directory.to_owned())
 }
 
 /// As the daemon writes a derivative.
-fn write(root: &Path, relative: &Path, image: &[u8], record: &[u8]) -> Result<(), Failure> {
-    let publication = Publication { output_root: root, relative, image, record, fence: "bench", min_free_bytes: 0 };
+fn write(output_root: &Path, relative: &Path, image: &[u8], record: &[u8], min_free_bytes: u64) -> Result<(), Failure> {
+    let publication = Publication { output_root, relative, image, record, fence: "bench", min_free_bytes };
     publish::publish(&publication).map_err(|error| Failure::new(Exit::Disk, error, None))
 }
 
@@ -124,15 +134,8 @@ fn pictures(directory: &Path, profile: &Profile) -> Result<Vec<PathBuf>, Failure
 }
 
 /// `total` pictures by `workers` of them at a time.
-fn run(
-    shop: &Workshop,
-    profile: &Profile,
-    files: &[PathBuf],
-    output: &Path,
-    workers: usize,
-    total: usize,
-    label: &str,
-) -> Result<Row, Failure> {
+fn run(bench: &Bench<'_>, files: &[PathBuf], workers: usize, total: usize, label: &str) -> Result<Row, Failure> {
+    let shop = bench.shop;
     let next = AtomicUsize::new(0);
     let (busy, meter, begun) = (shop.engine.busy(), CardMeter::start(), Instant::now());
     let one_worker = || {
@@ -142,7 +145,7 @@ fn run(
             if index >= total {
                 return Ok::<_, Failure>(done);
             }
-            done.add(shop, profile, &files[index % files.len()], output, &format!("{label}-{index}"))?;
+            done.add(bench, &files[index % files.len()], &format!("{label}-{index}"))?;
         }
     };
     let done = thread::scope(|scope| {
@@ -172,13 +175,16 @@ struct Done {
 
 impl Done {
     /// One scan, as the daemon does it, but for the ledger.
-    fn add(&mut self, shop: &Workshop, profile: &Profile, file: &Path, output: &Path, name: &str) -> Result<(), Failure> {
+    fn add(&mut self, bench: &Bench<'_>, file: &Path, name: &str) -> Result<(), Failure> {
+        let Bench { shop, profile, output, budget } = bench;
         let bytes = self.watch.time("read", || std::fs::read(file))?;
         let digest = self.watch.time("hash", || Digest::of(&bytes));
         let own = file.file_name().map_or(file, Path::new);
         let header = codec::read_header(&bytes, &profile.limits).map_err(|error| Failure::new(Exit::Failed, error, None))?;
         self.pixels += header.size.pixels();
         let relative = PathBuf::from(format!("{name}.{}", profile.format.of(header.format).extension()));
+        let cost = pipeline::cost_mib(&header, bytes.len() as u64, profile.format, profile.denoise.apply_to);
+        let _share = self.watch.time("memory", || budget.acquire(cost));
         let job = JobRecord { id: None, claim: None, failures: 0, collection: None };
         let scan = ScanFile { root: None, relative: own, bytes: &bytes, digest, job };
         let mut watch = Stopwatch::default();
@@ -190,7 +196,7 @@ impl Done {
             return Ok(());
         };
         let record = made.record.to_json();
-        self.watch.time("publish", || write(output, &relative, &made.finished.bytes, record.as_bytes()))
+        self.watch.time("publish", || write(output, &relative, &made.finished.bytes, record.as_bytes(), profile.min_free_bytes))
     }
 }
 

@@ -33,7 +33,7 @@ struct Bench {
 pub(super) fn walk(settings: &Settings) -> Vec<Check> {
     let (mut checks, bench) = models(settings);
     let Some(bench) = bench else {
-        for name in ["runtime", "device", "picture"] {
+        for name in ["runtime", "device", "versions", "picture"] {
             checks.push(Check::skipped(name, "the models cannot be used"));
         }
         return checks;
@@ -114,11 +114,17 @@ fn not_started(error: InferenceError) -> Vec<Check> {
     let error = anyhow::Error::from(error);
     if is_runtime {
         let skipped = |name| Check::skipped(name, "the runtime cannot be used");
-        return vec![Check::failed("runtime", error, hint), skipped("device"), skipped("picture")];
+        return vec![Check::failed("runtime", error, hint), skipped("device"), skipped("versions"), skipped("picture")];
     }
     if is_model {
         let skipped = |name| Check::skipped(name, "a model cannot be used");
-        return vec![Check::failed("models", error, hint), skipped("runtime"), skipped("device"), skipped("picture")];
+        return vec![
+            Check::failed("models", error, hint),
+            skipped("runtime"),
+            skipped("device"),
+            skipped("versions"),
+            skipped("picture"),
+        ];
     }
     let library = loaded_library().unwrap_or_else(|| "it was found".to_owned());
     let skipped = |name, what: String| Check::skipped(name, format!("{what}the networks do not start"));

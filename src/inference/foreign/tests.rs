@@ -21,7 +21,7 @@ fn shape_error(small: &Small) -> String {
 pub(in crate::inference) fn processor() -> Place {
     let library = runtime::locate_for(ProviderChoice::Cpu).expect("run `autochrome setup` before the tests");
     let environment = runtime::load(&library).expect("the installed runtime loads").environment;
-    Place { environment, provider: Provider::Cpu, threads: 1, arena: None, memory: crate::inference::MemoryUse::Fast, tf32: true }
+    Place { environment, provider: Provider::Cpu, threads: 1, limit: None, memory: crate::inference::MemoryUse::Fast, tf32: true }
 }
 
 #[test]
