@@ -188,7 +188,7 @@ impl Colorizer {
         Ok(coloured(*requested, unmet, stored, accepted, setbacks))
     }
 
-    /// Forgets which sessions found no memory: somebody has given some back.
+    /// See [`ColourSessions::forgive`].
     pub(super) fn forgive(&mut self) {
         self.sessions.forgive();
     }

@@ -202,9 +202,9 @@ impl ColourSessions {
         Err(InferenceError::OutOfMemory { network: entry.id.clone(), detail })
     }
 
-    /// Forgets which sessions found no memory: somebody has given some back.
+    /// Forgets which sessions found no memory, but for those that the budget forbids: somebody has given some back.
     pub(super) fn forgive(&mut self) {
-        self.tight = Tight::default();
+        self.tight.0.retain(|(.., stays)| *stays);
     }
 
     fn key(place: &Place, entry: &Entry, Batch { pictures, size }: Batch, precision: Precision) -> Key {

@@ -146,3 +146,33 @@ impl Work for Networks {
         self.router.as_mut().map(Router::clear);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::GuardBounds;
+    use crate::inference::foreign::tests::processor;
+
+    /// Where a small network ends up on a card that is full for `tries` runs, and how often it was tried.
+    fn end_of(tries: usize, may_use_processor: bool) -> (Option<Provider>, usize) {
+        let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+        let keep = Keep { sessions: 1, memory: 1 << 20, card: None };
+        let mut colorizer = Colorizer::new(Catalogue::open(&models).unwrap(), Vec::new(), keep, GuardBounds::default());
+        let card = Place { provider: Provider::Cuda, ..processor() };
+        let mut tried = 0;
+        let ended = with_room(&mut colorizer, &card, may_use_processor, |place| {
+            tried += 1;
+            let full = InferenceError::OutOfMemory { network: "n".into(), detail: "full".into() };
+            if tried <= tries && place.provider == Provider::Cuda { Err(full) } else { Ok(place.provider) }
+        });
+        (ended.ok(), tried)
+    }
+
+    #[test]
+    fn a_small_network_makes_room_first_and_takes_the_processor_only_where_that_is_allowed() {
+        assert_eq!(end_of(0, true), (Some(Provider::Cuda), 1));
+        assert_eq!(end_of(1, true), (Some(Provider::Cuda), 2), "colour networks made room");
+        assert_eq!(end_of(9, true), (Some(Provider::Cpu), 3));
+        assert_eq!(end_of(9, false), (None, 2));
+    }
+}
