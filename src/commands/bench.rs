@@ -58,8 +58,7 @@ pub(super) async fn bench(settings: &Settings, runs: u32, form: Form) -> Result<
     let owned = settings.clone();
     let output = scratch.path().join("output");
     // Everything but the ledger blocks.
-    let measured = tokio::task::spawn_blocking(move || measure(&owned, runs, &output)).await;
-    let (device, stages, networks, scaling, recipe) = measured.map_err(|error| Failure::text(Exit::Failed, error, None))??;
+    let (device, stages, networks, scaling, recipe) = blocking(move || measure(&owned, runs, &output)).await?;
     tracing::info!("Measuring the ledger");
     let ledger = ledger::measure(&scratch.path().join("state"), &recipe).await?;
     let place = scratch.path().display().to_string();
@@ -71,24 +70,21 @@ pub(super) async fn bench(settings: &Settings, runs: u32, form: Form) -> Result<
 /// The colour networks alone, side by side.
 pub(super) async fn networks(settings: &Settings, request: NetworkGrid, runs: u32, form: Form) -> Result<(), Failure> {
     let owned = settings.clone();
-    let measured = tokio::task::spawn_blocking(move || grid::measure(&owned, &request, runs)).await;
-    let grid = measured.map_err(|error| Failure::text(Exit::Failed, error, None))??;
+    let grid = blocking(move || grid::measure(&owned, &request, runs)).await?;
     if form.json { print_json(&grid.to_json()) } else { print(&grid.to_text()) }
 }
 
 /// Whole scans by numbers of workers.
 pub(super) async fn line(settings: &Settings, request: WholeLine, form: Form) -> Result<(), Failure> {
     let owned = settings.clone();
-    let measured = tokio::task::spawn_blocking(move || line::measure(&owned, &request)).await;
-    let line = measured.map_err(|error| Failure::text(Exit::Failed, error, None))??;
+    let line = blocking(move || line::measure(&owned, &request)).await?;
     if form.json { print_json(&line.to_json()) } else { print(&line.to_text()) }
 }
 
 /// How near the colours come to known ones. Looks at no ledger.
 pub(super) async fn quality(settings: &Settings, directory: &Path, csv: Option<&Path>, form: Form) -> Result<(), Failure> {
     let (owned, from) = (settings.clone(), directory.to_owned());
-    let measured = tokio::task::spawn_blocking(move || quality::measure(&owned, &from)).await;
-    let measured = measured.map_err(|error| Failure::text(Exit::Failed, error, None))??;
+    let measured = blocking(move || quality::measure(&owned, &from)).await?;
     if let Some(file) = csv {
         publish::replace_file(file, measured.to_csv().as_bytes()).map_err(|error| {
             let error = anyhow::Error::new(error).context(format!("{} cannot be written", plain(file.display())));
@@ -96,6 +92,11 @@ pub(super) async fn quality(settings: &Settings, directory: &Path, csv: Option<&
         })?;
     }
     if form.json { print_json(&measured.to_json()) } else { print(&measured.to_text()) }
+}
+
+/// Runs what blocks on a thread of its own; a measurement that panics has failed.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::text(Exit::Failed, error, None))?
 }
 
 type Measured = (Value, Vec<StageFigures>, Vec<NetworkFigures>, ScalingFigures, crate::job::Recipe);

@@ -29,10 +29,9 @@ pub struct ColorizeRequest {
 }
 
 /// Where a picture is coloured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// The device at work.
-    #[default]
     Device,
     /// The processor, whatever the device is: for what has no room on it.
     Processor,

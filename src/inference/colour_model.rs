@@ -77,6 +77,13 @@ pub(super) struct Batch {
     pub(super) size: Size,
 }
 
+impl Batch {
+    /// Of pictures of one size, at least one.
+    pub(super) fn of(pictures: &[Grey<'_>]) -> Self {
+        Self { pictures: pictures.len(), size: pictures[0].plane.size() }
+    }
+}
+
 /// A padded picture.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grey<'a> {

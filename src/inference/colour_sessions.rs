@@ -145,7 +145,7 @@ impl ColourSessions {
         pictures: &[Grey<'_>],
         precision: Precision,
     ) -> Result<bool, InferenceError> {
-        let batch = Batch { pictures: pictures.len(), size: pictures[0].plane.size() };
+        let batch = Batch::of(pictures);
         let key = Self::key(place, entry, batch, precision);
         if place.provider == Provider::Cuda {
             let need = self.model(entry)?.need(batch, precision);
@@ -171,7 +171,7 @@ impl ColourSessions {
         pictures: &[Grey<'_>],
         precision: Precision,
     ) -> Result<Runs, InferenceError> {
-        let batch = Batch { pictures: pictures.len(), size: pictures[0].plane.size() };
+        let batch = Batch::of(pictures);
         let key = Self::key(place, entry, batch, precision);
         if let Some(detail) = self.tight.found(&key) {
             return Err(InferenceError::OutOfMemory { network: entry.id.clone(), detail });
@@ -223,14 +223,15 @@ impl ColourSessions {
         precision: Precision,
         last: bool,
     ) -> Result<Runs, InferenceError> {
-        let (provider, size) = (place.provider, pictures[0].plane.size());
+        let (provider, batch) = (place.provider, Batch::of(pictures));
+        let size = batch.size;
         if let Some(bound) = crate::faults::bound("memory").filter(|&bound| size.pixels() > bound) {
             let detail = format!("fault injected: no memory above {bound} pixels");
             return Err(InferenceError::OutOfMemory { network: entry.id.clone(), detail });
         }
         let mut session = match self.shelf.take(key) {
             Some(Loaded::Session(session)) => session,
-            _ => self.open(place, entry, key, Batch { pictures: pictures.len(), size }, precision, last)?,
+            _ => self.open(place, entry, key, batch, precision, last)?,
         };
         let resting = session.resting_bytes(provider);
         self.shelf.make_room(resting.saturating_add(session.running_bytes(provider, size)), key);
@@ -300,11 +301,14 @@ impl ColourSessions {
     /// Lets sessions go until what is needed fits on the card, as far as it says and if that can be at all, and decides how it is
     /// made.
     fn make_room_on_card(&mut self, need: &Need, key: &Key, last: bool) -> Grant {
-        let memory = if last { MemoryUse::Small } else { self.room().form(need) };
-        if need.of(memory) <= self.room().most() {
-            while !self.room().fits(need.of(memory)) && self.shelf.let_oldest_go(Key::is_on_card) {}
+        // Each look asks the driver.
+        let mut room = self.room();
+        let memory = if last { MemoryUse::Small } else { room.form(need) };
+        if need.of(memory) <= room.most() {
+            while !room.fits(need.of(memory)) && self.shelf.let_oldest_go(Key::is_on_card) {
+                room = self.room();
+            }
         }
-        let room = self.room();
         let grant = room.grant(need, memory, last);
         self.spent = room.kept == 0 && grant == room.grant(need, MemoryUse::Small, true);
         if memory == MemoryUse::Small {

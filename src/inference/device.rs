@@ -41,9 +41,7 @@ impl DeviceReport {
     /// The processor of the same machine, for what the card had no memory for.
     #[must_use]
     pub fn of_processor(&self) -> Self {
-        let reason = Some("the card had no memory for this picture".to_owned());
-        let runtime_version = self.runtime_version.clone();
-        Self { provider: Provider::Cpu, reason, name: processor_name(), driver: None, runtime_version, cuda: None, cudnn: None }
+        processor_report(Some("the card had no memory for this picture".to_owned()), self.runtime_version.clone())
     }
 }
 
@@ -111,9 +109,7 @@ fn preload() {
 fn report(provider: Provider, reason: Option<String>, library: &Path) -> DeviceReport {
     let runtime_version = native::runtime_version(library);
     match provider {
-        Provider::Cpu => {
-            DeviceReport { provider, reason, name: processor_name(), driver: None, runtime_version, cuda: None, cudnn: None }
-        }
+        Provider::Cpu => processor_report(reason, runtime_version),
         Provider::Cuda => {
             // Without the management library the card still works; the record says that its name is not known.
             let nvml = Nvml::init().ok();
@@ -156,8 +152,9 @@ pub(super) fn used_memory() -> Option<u64> {
     memory().map(|memory| memory.used)
 }
 
-fn processor_name() -> Option<String> {
-    processor(&fs::read_to_string("/proc/cpuinfo").ok()?)
+fn processor_report(reason: Option<String>, runtime_version: Option<String>) -> DeviceReport {
+    let name = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor(&text));
+    DeviceReport { provider: Provider::Cpu, reason, name, driver: None, runtime_version, cuda: None, cudnn: None }
 }
 
 /// Asks the driver, again and again, how busy the card is.

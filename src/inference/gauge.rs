@@ -83,11 +83,11 @@ impl Gauge {
         let entry = self.catalogue.find(request.model, ModelKind::Colour)?.clone();
         let (precision, unmet) = colorizer::attainable(request.precision, self.place.provider);
         let place = Place { memory: request.memory, ..self.place.clone() };
-        let batch = Batch { pictures: request.pictures.len(), size: request.pictures[0].size() };
         let model = Model::read(&self.catalogue, &entry)?;
         let round = || request.pictures.iter().map(|plane| rounded(place.provider, precision, plane)).collect::<Vec<_>>();
         let halves = round();
         let pictures = greys(request.pictures, &halves);
+        let batch = Batch::of(&pictures);
         let begun = Instant::now();
         let (mut session, _) = model.open(&place, &entry.id, batch, precision, false)?;
         let ran = session.run(&entry.id, &pictures)?;

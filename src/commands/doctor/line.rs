@@ -128,7 +128,7 @@ fn not_started(error: InferenceError) -> Vec<Check> {
     }
     let library = loaded_library().unwrap_or_else(|| "it was found".to_owned());
     let skipped = |name, what: String| Check::skipped(name, format!("{what}the networks do not start"));
-    let versions = skipped("versions", format!("tested with {}; ", matrix(&TESTED[0])));
+    let versions = skipped("versions", format!("tested with {}; ", matrix(&TESTED)));
     vec![Check::ok("runtime", library), Check::failed("device", error, hint), versions, skipped("picture", String::new())]
 }
 
@@ -168,7 +168,7 @@ fn matrix(Tested { card, driver, cuda, cudnn, runtime, date }: &Tested) -> Strin
 
 /// What this release was tested with on a card, and where this machine stands.
 fn versions(device: &DeviceReport) -> Check {
-    let tested = &TESTED[0];
+    let tested = &TESTED;
     let matrix = matrix(tested);
     let Tested { card, driver, cuda, cudnn, runtime, .. } = tested;
     if device.provider == Provider::Cpu {
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn an_older_library_than_tested_is_a_warning_and_a_newer_one_is_not() {
-        let tested = &TESTED[0];
+        let tested = &TESTED;
         let text = |version: &str| Some(version.to_owned());
         let here = |cudnn| DeviceReport {
             provider: Provider::Cuda,

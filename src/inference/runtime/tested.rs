@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// One combination that `deploy/gpu-selftest` has passed on, versions as each part says them of itself.
+/// A combination that `deploy/gpu-selftest` has passed on, versions as each part says them of itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Tested {
     /// Name of the card.
@@ -19,15 +19,15 @@ pub struct Tested {
     pub date: &'static str,
 }
 
-/// The matrix.
-pub const TESTED: &[Tested] = &[Tested {
+/// The one that was tested.
+pub const TESTED: Tested = Tested {
     card: "NVIDIA H200",
     driver: "580.159.04",
     cuda: "13.0",
     cudnn: "9.19.0",
     runtime: super::pins::VERSION,
     date: "2026-11-29",
-}];
+};
 
 /// How a version compares with one that was tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
