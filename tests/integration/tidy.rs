@@ -15,7 +15,7 @@ const WALLS: &[Wall] = &[
     Wall { word: "ort::", rooms: &["inference/"], reason: "only inference/ speaks ONNX Runtime" },
     Wall { word: "exif::", rooms: &["codec/"], reason: "only codec/ reads EXIF" },
     Wall { word: "zune_jpeg", rooms: &["codec/"], reason: "only codec/ calls image decoders" },
-    Wall { word: "jpeg_encoder", rooms: &["codec/"], reason: "only codec/ calls image encoders" },
+    Wall { word: "libjpeg_turbo_rs", rooms: &["codec/"], reason: "only codec/ calls image encoders" },
     Wall { word: "image::codecs", rooms: &["codec/"], reason: "only codec/ calls image decoders" },
     Wall { word: "tiff::", rooms: &["codec/"], reason: "only codec/ calls image decoders" },
     Wall { word: "png::", rooms: &["codec/"], reason: "only codec/ calls image decoders" },

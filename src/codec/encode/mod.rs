@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use jpeg_encoder::{ColorType as JpegColor, Encoder as JpegEncoder, PixelDensity, PixelDensityUnit, SamplingFactor};
+use libjpeg_turbo_rs::{Encoder as JpegEncoder, PixelFormat as JpegPixels, Subsampling};
 use png::{BitDepth, ColorType as PngColor, Compression, Encoder as PngEncoder, PixelDimensions, SrgbRenderingIntent, Unit};
 
 use super::format::UnknownWord;
@@ -18,6 +18,9 @@ use crate::imaging::{Samples, ScanImage};
 
 /// Longest side a JPEG can have, pixels: its fields have 16 bits.
 const JPEG_MAX_SIDE: u32 = 65_535;
+
+/// JFIF's word for densities in dots an inch (ITU-T T.871, 10.1).
+const JFIF_INCH: u8 = 1;
 
 /// Compression of TIFF derivatives, all lossless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,15 +98,15 @@ fn encode_jpeg(image: &ScanImage, quality: u8, carried: &Carried) -> Result<Vec<
     let (Ok(width), Ok(height)) = (u16::try_from(size.width), u16::try_from(size.height)) else {
         return Err(EncodeError::TooLarge { size, format: Format::Jpeg, limit: JPEG_MAX_SIDE });
     };
-    let (samples, color) = jpeg_samples(image);
-    let mut bytes = Vec::with_capacity(samples.len() / 4);
-    let mut encoder = JpegEncoder::new(&mut bytes, quality.clamp(1, 100));
-    encoder.set_sampling_factor(SamplingFactor::R_4_4_4);
+    let (samples, pixels) = jpeg_samples(image);
+    // The decoder that every file has to pass before it is published is another author's: what this encoder gets wrong is found.
+    let mut encoder = JpegEncoder::new(&samples, width.into(), height.into(), pixels)
+        .quality(quality.clamp(1, 100))
+        .subsampling(Subsampling::S444);
     if let Some((x, y)) = carried.dpi.and_then(|(x, y)| Some((whole(x)?, whole(y)?))) {
-        encoder.set_density(PixelDensity { density: (x, y), unit: PixelDensityUnit::Inches });
+        encoder = encoder.density(JFIF_INCH, x, y);
     }
-    encoder.encode(&samples, width, height, color).map_err(|error| EncodeError::encoder(Format::Jpeg, error))?;
-    Ok(bytes)
+    encoder.encode().map_err(|error| EncodeError::encoder(Format::Jpeg, error))
 }
 
 /// A resolution in whole pixels, where it fits JFIF's 16 bits.
@@ -113,12 +116,12 @@ fn whole(dpi: f64) -> Option<u16> {
 }
 
 /// Samples of 8 bits, without alpha unless the encoder skips it by itself.
-fn jpeg_samples(image: &ScanImage) -> (Cow<'_, [u8]>, JpegColor) {
+fn jpeg_samples(image: &ScanImage) -> (Cow<'_, [u8]>, JpegPixels) {
     let channels = image.channels();
-    let color = if channels.is_rgb() { JpegColor::Rgb } else { JpegColor::Luma };
+    let color = if channels.is_rgb() { JpegPixels::Rgb } else { JpegPixels::Grayscale };
     let kept = if channels.is_rgb() { 3 } else { 1 };
     match image.samples() {
-        Samples::U8(samples) if channels == Channels::Rgba => (Cow::Borrowed(samples), JpegColor::Rgba),
+        Samples::U8(samples) if channels == Channels::Rgba => (Cow::Borrowed(samples), JpegPixels::Rgba),
         Samples::U8(samples) if channels == Channels::GreyAlpha => {
             (samples.chunks_exact(2).map(|pixel| pixel[0]).collect(), color)
         }
