@@ -23,4 +23,4 @@ pub use encode::{EncodeSettings, TiffCompression, encode};
 pub use error::{DecodeError, EncodeError};
 pub use format::{Format, UnknownWord};
 pub use header::{DecodeLimits, ScanHeader};
-pub use verify::{Verified, verify};
+pub use verify::{Against, Verified, verify};

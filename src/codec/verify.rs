@@ -1,8 +1,11 @@
 //! Decodes what was encoded once more, before it may leave the house.
 
-use super::{DecodeLimits, EncodeError, Format, decode};
-use crate::imaging::metrics::{LightnessDifference, lightness_difference};
-use crate::imaging::{Samples, ScanImage};
+use std::fmt;
+
+use super::decode::decode_into;
+use super::{DecodeLimits, EncodeError, Format};
+use crate::imaging::metrics::{LightnessDifference, lightness_kept};
+use crate::imaging::{Lightness, Samples, ScanImage, Size};
 
 /// What decoding an encoded picture once more showed: |ΔL*|, largest and mean.
 pub type Verified = LightnessDifference;
@@ -11,38 +14,77 @@ pub type Verified = LightnessDifference;
 /// Oosterlinck, 1994), and far below what a decoder makes of a picture when it has lost its way.
 const JPEG_MEAN_BOUND: f32 = 1.5;
 
+/// Whose lightness a derivative must have.
+#[derive(Debug, Clone, Copy)]
+pub enum Against<'a> {
+    /// The scan's, or what was put in its place.
+    Scan(&'a ScanImage, Lightness<'a>),
+    /// The picture's that was encoded: it was not meant to have the scan's.
+    Encoded,
+}
+
 /// Decodes what was encoded and compares it with the picture it was made from.
 ///
-/// PNG and TIFF must give every sample back, so their difference is 0 and no lightness is computed. A JPEG may differ by
-/// a mean |ΔL*| of 1.5; its alpha, which it cannot hold, is not compared.
+/// PNG and TIFF must give every sample back. A JPEG may differ by a mean |ΔL*| of 1.5; its alpha, which it cannot hold, is not
+/// compared. The lightness compared is that of the decoded file, so the result says how much of the scan's a curator gets.
 ///
 /// # Errors
 /// The `Verify…` kinds of [`EncodeError`].
-pub fn verify(bytes: &[u8], image: &ScanImage, format: Format) -> Result<Verified, EncodeError> {
+pub fn verify(bytes: &[u8], image: ScanImage, format: Format, against: Against<'_>) -> Result<Verified, EncodeError> {
     let limits = DecodeLimits { max_pixels: image.size().pixels() };
-    let decoded = decode(bytes, &limits).map_err(|source| EncodeError::VerifyDecode { format, source })?;
     let lossy = format == Format::Jpeg;
-    let shape = |image: &ScanImage, format: Format| {
-        let samples = if lossy { image.channels().is_rgb().into() } else { image.channels().count() };
-        let depth = if lossy { 8 } else { image.bit_depth() };
-        (image.size(), depth, samples, format)
+    let wanted = Shape::of(&image, format, lossy);
+    // A picture that nothing is compared with sample by sample gives its memory to the decoder.
+    let (image, memory) = match against {
+        Against::Scan(..) if lossy => (None, if let Samples::U8(samples) = image.into_samples() { samples } else { Vec::new() }),
+        Against::Scan(..) | Against::Encoded => (Some(image), Vec::new()),
     };
-    if shape(&decoded.image, decoded.header.format) != shape(image, format) {
-        let words = |image: &ScanImage| format!("{} pixels of {:?}, {} bits", image.size(), image.channels(), image.bit_depth());
-        return Err(EncodeError::VerifyShape { format, found: words(&decoded.image), wanted: words(image) });
+    let decoded = decode_into(bytes, &limits, memory).map_err(|source| EncodeError::VerifyDecode { format, source })?;
+    let found = Shape::of(&decoded.image, decoded.header.format, lossy);
+    if found != wanted {
+        return Err(EncodeError::VerifyShape { format, found: found.to_string(), wanted: wanted.to_string() });
     }
-    if !lossy {
-        return match differing(decoded.image.samples(), image.samples()) {
-            0 => Ok(Verified { max: 0.0, mean: 0.0 }),
-            count => Err(EncodeError::VerifySamples { format, count }),
-        };
+    if !lossy && let Some(image) = &image {
+        let count = differing(decoded.image.samples(), image.samples());
+        if count > 0 {
+            return Err(EncodeError::VerifySamples { format, count });
+        }
     }
-    let difference = lightness_difference(&decoded.image, image).expect("the sizes were compared above");
+    let difference = match (against, &image) {
+        (Against::Scan(scan, lightness), _) => lightness_kept(scan, lightness, &decoded.image),
+        (Against::Encoded, Some(image)) => lightness_kept(image, Lightness::Source, &decoded.image),
+        (Against::Encoded, None) => None,
+    };
+    let difference = difference.expect("the picture was kept where it is compared with, and the sizes were compared above");
     // Not `mean > bound`: a mean that is no number must not pass.
-    if difference.mean <= JPEG_MEAN_BOUND {
-        Ok(difference)
-    } else {
-        Err(EncodeError::VerifyLightness { format, mean: difference.mean, bound: JPEG_MEAN_BOUND })
+    let within = difference.mean <= JPEG_MEAN_BOUND;
+    if lossy && !within {
+        return Err(EncodeError::VerifyLightness { format, mean: difference.mean, bound: JPEG_MEAN_BOUND });
+    }
+    Ok(difference)
+}
+
+/// What must be the same whatever the samples are.
+#[derive(Debug, PartialEq)]
+struct Shape {
+    format: Format,
+    size: Size,
+    bit_depth: u8,
+    samples: usize,
+}
+
+impl Shape {
+    /// `lossy`: as a JPEG holds it, 8 bits and no alpha.
+    fn of(image: &ScanImage, format: Format, lossy: bool) -> Self {
+        let channels = image.channels();
+        let samples = channels.count() - usize::from(lossy && channels.has_alpha());
+        Self { format, size: image.size(), bit_depth: if lossy { 8 } else { image.bit_depth() }, samples }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} pixels of {} samples, {} bits", self.format, self.size, self.samples, self.bit_depth)
     }
 }
 
@@ -64,10 +106,16 @@ mod tests {
     use super::*;
     use crate::codec::samples::{ALL_CHANNELS, picture};
     use crate::codec::{Carried, Channels, EncodeSettings, encode};
-    use crate::imaging::Size;
 
     fn encoded(image: &ScanImage, format: Format) -> Vec<u8> {
         encode(image, format, &EncodeSettings::default(), &Carried::default()).unwrap()
+    }
+
+    fn against_itself(bytes: &[u8], image: &ScanImage, format: Format) -> Result<Verified, EncodeError> {
+        let results = [Against::Encoded, Against::Scan(image, Lightness::Source)]
+            .map(|against| verify(bytes, image.clone(), format, against).map_err(|error| error.to_string()));
+        assert_eq!(results[0], results[1], "a picture is compared with itself either way");
+        verify(bytes, image.clone(), format, Against::Encoded)
     }
 
     #[test]
@@ -76,7 +124,7 @@ mod tests {
             for channels in ALL_CHANNELS {
                 for depth in [8, 16] {
                     let image = picture(37, 23, channels, depth);
-                    let verified = verify(&encoded(&image, format), &image, format).unwrap();
+                    let verified = against_itself(&encoded(&image, format), &image, format).unwrap();
                     assert_eq!((verified.max, verified.mean), (0.0, 0.0));
                 }
             }
@@ -89,7 +137,7 @@ mod tests {
         let Samples::U16(mut samples) = image.clone().into_samples() else { unreachable!("16 bits were made") };
         samples[1000] ^= 1;
         let other = ScanImage::new(image.size(), Channels::Rgb, Samples::U16(samples)).unwrap();
-        let error = verify(&encoded(&other, Format::Tiff), &image, Format::Tiff).unwrap_err();
+        let error = against_itself(&encoded(&other, Format::Tiff), &image, Format::Tiff).unwrap_err();
         assert_eq!(error.to_string(), "1 samples of the encoded tiff differ from the picture");
     }
 
@@ -97,13 +145,13 @@ mod tests {
     fn another_size_depth_or_format_is_found() {
         let image = picture(37, 23, Channels::Rgb, 8);
         for other in [picture(23, 37, Channels::Rgb, 8), picture(37, 23, Channels::Rgb, 16), picture(37, 23, Channels::Grey, 8)] {
-            let error = verify(&encoded(&other, Format::Png), &image, Format::Png).unwrap_err();
+            let error = against_itself(&encoded(&other, Format::Png), &image, Format::Png).unwrap_err();
             assert!(matches!(error, EncodeError::VerifyShape { .. }) || other.size() != Size::new(37, 23), "{error}");
         }
-        let error = verify(&encoded(&image, Format::Tiff), &image, Format::Png).unwrap_err();
+        let error = against_itself(&encoded(&image, Format::Tiff), &image, Format::Png).unwrap_err();
         assert!(matches!(error, EncodeError::VerifyShape { .. }), "{error}");
         let jpeg = encoded(&picture(36, 23, Channels::Rgb, 8), Format::Jpeg);
-        assert!(matches!(verify(&jpeg, &image, Format::Jpeg), Err(EncodeError::VerifyShape { .. })));
+        assert!(matches!(against_itself(&jpeg, &image, Format::Jpeg), Err(EncodeError::VerifyShape { .. })));
     }
 
     #[test]
@@ -111,8 +159,26 @@ mod tests {
         let image = picture(64, 64, Channels::Rgb, 8);
         for format in [Format::Jpeg, Format::Png, Format::Tiff] {
             let bytes = encoded(&image, format);
-            let error = verify(&bytes[..bytes.len() / 2], &image, format).unwrap_err();
+            let error = against_itself(&bytes[..bytes.len() / 2], &image, format).unwrap_err();
             assert!(matches!(error, EncodeError::VerifyDecode { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn a_lightness_that_is_not_the_scans_is_measured_in_what_was_decoded() {
+        let grey = |value: u8| ScanImage::new(Size::new(64, 48), Channels::Grey, Samples::U8(vec![value; 64 * 48])).unwrap();
+        let rgb = |value: u8| ScanImage::new(Size::new(64, 48), Channels::Rgb, Samples::U8(vec![value; 3 * 64 * 48])).unwrap();
+        for format in [Format::Png, Format::Tiff, Format::Jpeg] {
+            let bytes = encoded(&rgb(121), format);
+            let verified = verify(&bytes, rgb(121), format, Against::Scan(&grey(120), Lightness::Source)).unwrap();
+            // One code of 8 bits is 0.4 L* there.
+            assert!((0.35..0.45).contains(&verified.max) && (0.35..0.45).contains(&verified.mean), "{format}: {verified:?}");
+            let plane = crate::imaging::Plane::filled(Size::new(64, 48), 121.0 / 255.0);
+            let replaced = verify(&bytes, rgb(121), format, Against::Scan(&grey(9), Lightness::Replaced(&plane))).unwrap();
+            assert!(replaced.max < 0.01, "{format}: {replaced:?}");
+        }
+        let error =
+            verify(&encoded(&rgb(125), Format::Jpeg), rgb(125), Format::Jpeg, Against::Scan(&grey(120), Lightness::Source));
+        assert!(matches!(error, Err(EncodeError::VerifyLightness { .. })), "{error:?}");
     }
 }

@@ -179,7 +179,7 @@ pub(super) trait Sample: Copy + Default + 'static {
 }
 
 /// Adding 2²³ leaves a float's integer part in its low bits, rounded to nearest: a conversion without saturation checks.
-const ROUND: f32 = 8_388_608.0;
+pub(super) const ROUND: f32 = 8_388_608.0;
 
 impl Sample for u8 {
     const WHITE: f32 = 255.0;

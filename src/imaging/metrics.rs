@@ -1,8 +1,8 @@
 //! How far two pictures are apart, in lightness and in colour.
 
 use super::lab::srgb_to_lab;
-use super::rows::{RUN, lightness_run};
-use super::{Samples, ScanImage};
+use super::rows::{RUN, lightness_of_f, lightness_run, replaced_f};
+use super::{Lightness, Samples, ScanImage};
 
 pub use super::ciede2000::delta_e_2000;
 
@@ -20,21 +20,32 @@ const LANES: usize = 8;
 
 /// |ΔL*| between two pictures of any channels and depths, alpha ignored; `None` when the sizes differ.
 pub fn lightness_difference(one: &ScanImage, other: &ScanImage) -> Option<LightnessDifference> {
-    if one.size() != other.size() {
+    lightness_kept(one, Lightness::Source, other)
+}
+
+/// |ΔL*| between what a derivative's lightness should be and what it is; `None` when the sizes differ.
+pub fn lightness_kept(scan: &ScanImage, lightness: Lightness<'_>, derivative: &ScanImage) -> Option<LightnessDifference> {
+    if scan.size() != derivative.size() {
         return None;
     }
-    let pixels = one.size().pixels() as usize;
-    let mut lightness = [[0.0_f32; RUN]; 2];
+    let pixels = scan.size().pixels() as usize;
+    let mut runs = [[0.0_f32; RUN]; 2];
     let (mut largest, mut sum) = ([0.0_f32; LANES], 0.0_f64);
     for first in (0..pixels).step_by(RUN) {
         let count = RUN.min(pixels - first);
-        for (lightness, image) in lightness.iter_mut().zip([one, other]) {
-            lightness_run(image, first, &mut lightness[..count]);
+        match lightness {
+            Lightness::Source => lightness_run(scan, first, &mut runs[0][..count]),
+            Lightness::Replaced(plane) => {
+                let wanted = &mut runs[0][..count];
+                replaced_f(&plane.data()[first..][..count], wanted);
+                wanted.iter_mut().for_each(|value| *value = lightness_of_f(*value));
+            }
         }
+        lightness_run(derivative, first, &mut runs[1][..count]);
         // Eight sums and eight largest side by side: a single float sum is a chain no compiler may reorder.
         let mut sums = [0.0_f32; LANES];
-        lightness.iter_mut().for_each(|lightness| lightness[count..].fill(0.0));
-        for (one, other) in lightness[0].as_chunks::<LANES>().0.iter().zip(lightness[1].as_chunks::<LANES>().0) {
+        runs.iter_mut().for_each(|run| run[count..].fill(0.0));
+        for (one, other) in runs[0].as_chunks::<LANES>().0.iter().zip(runs[1].as_chunks::<LANES>().0) {
             for lane in 0..LANES {
                 let difference = (one[lane] - other[lane]).abs();
                 sums[lane] += difference;

@@ -4,9 +4,8 @@
 //! the rounding of the scan's depth: at most 0.5 L* at 8 bits and 0.05 at 16.
 
 use super::gamut::{Outside, Run};
-use super::lab::Sample;
 use super::resample::resize_plane;
-use super::rows::{RUN, encode_run, lightness_f};
+use super::rows::{Encode, RUN, lightness_f, replaced_f};
 use super::{Channels, ChromaPlanes, Plane, Samples, ScanImage, Size};
 
 /// Whose lightness is published.
@@ -86,7 +85,7 @@ impl<'a> Recombination<'a> {
     }
 
     /// The picture's samples, `count` a pixel, and the number of pixels whose chroma was reduced.
-    fn run<S: Sample>(&self, samples: &[S], count: usize) -> (Vec<S>, u64) {
+    fn run<S: Encode>(&self, samples: &[S], count: usize) -> (Vec<S>, u64) {
         let width = self.size.width as usize;
         let (from, to) = (width * self.channels.count(), width * count);
         let mut out = vec![S::default(); self.size.height as usize * to];
@@ -108,7 +107,7 @@ impl<'a> Recombination<'a> {
                     *b = cell[2] + tap.weight * cell[3];
                 }
                 reduced += run.convert(&mut outside, pixels) as u64;
-                run.rgb.iter_mut().for_each(|plane| encode_run(plane));
+                run.rgb.iter_mut().for_each(|plane| S::prepare(plane));
                 let out = &mut out[first * count..][..pixels * count];
                 if count == 4 {
                     self.store_rgba(&run, source, out);
@@ -138,21 +137,21 @@ impl<'a> Recombination<'a> {
         }
     }
 
-    fn store_rgba<S: Sample>(&self, run: &Run, source: &[S], out: &mut [S]) {
-        let [red, green, blue] = &run.rgb;
+    fn store_rgba<S: Encode>(&self, run: &Run, source: &[S], out: &mut [S]) {
+        let ([red, green, blue], coder) = (&run.rgb, S::coder());
         let alpha = source.chunks_exact(self.channels.count()).map(|pixel| pixel[pixel.len() - 1]);
         let pixels = out.as_chunks_mut::<4>().0.iter_mut().zip(alpha);
         for ((((out, alpha), &red), &green), &blue) in pixels.zip(red).zip(green).zip(blue) {
-            let [red, green, blue] = [red, green, blue].map(S::nearest);
+            let [red, green, blue] = [red, green, blue].map(|value| S::code(value, coder));
             *out = [red, green, blue, alpha];
         }
     }
 }
 
-fn store_rgb<S: Sample>(run: &Run, out: &mut [S]) {
-    let [red, green, blue] = &run.rgb;
+fn store_rgb<S: Encode>(run: &Run, out: &mut [S]) {
+    let ([red, green, blue], coder) = (&run.rgb, S::coder());
     for (((out, &red), &green), &blue) in out.as_chunks_mut::<3>().0.iter_mut().zip(red).zip(green).zip(blue) {
-        *out = [red, green, blue].map(S::nearest);
+        *out = [red, green, blue].map(|value| S::code(value, coder));
     }
 }
 
@@ -174,15 +173,6 @@ impl Tap {
 /// Chroma the arithmetic can work with.
 pub(super) fn tame(value: f32) -> f32 {
     if value.is_nan() { 0.0 } else { value.clamp(-LARGEST_CHROMA, LARGEST_CHROMA) }
-}
-
-/// f(Y) of encoded greys, rounded to 16 bits; out of range is clipped, not a number is black.
-#[expect(clippy::manual_clamp, reason = "clamp would keep what is not a number")]
-fn replaced_f(greys: &[f32], out: &mut [f32]) {
-    let tables = u16::tables();
-    for (f, &grey) in out.iter_mut().zip(greys) {
-        *f = u16::nearest(grey.max(0.0).min(1.0)).grey_f(tables);
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::prepare::Prepared;
 use super::{Profile, StageError, Stopwatch};
-use crate::codec::{self, Format, Verified};
+use crate::codec::{self, Against, Format, Verified};
 use crate::digest::Digest;
 use crate::imaging::{self, ChromaPlanes, Lightness, Preprocessing, Size};
 
@@ -40,9 +40,14 @@ pub(super) fn finish(
     });
     let format = profile.format.of(scan.header.format);
     let bytes = watch.time("encode", || codec::encode(&recombined.image, format, &profile.encode, &scan.carried))?;
-    let verified = watch.time("verify", || codec::verify(&bytes, &recombined.image, format))?;
-    let digest = watch.time("hash", || Digest::of(&bytes));
     let bit_depth = if format == Format::Jpeg { 8 } else { recombined.image.bit_depth() };
     let size = recombined.image.size();
+    let against = match profile.preprocessing {
+        Preprocessing::Fit => Against::Scan(&scan.image, lightness),
+        // Clipping colours changes their lightness: that is the authors' way, and no fault of the file.
+        Preprocessing::Parity => Against::Encoded,
+    };
+    let verified = watch.time("verify", || codec::verify(&bytes, recombined.image, format, against))?;
+    let digest = watch.time("hash", || Digest::of(&bytes));
     Ok(Finished { bytes, digest, format, size, bit_depth, verified, out_of_gamut_share: recombined.out_of_gamut_share })
 }

@@ -132,7 +132,8 @@ pub struct DerivativeRecord {
     pub height: u32,
     /// Bits a sample.
     pub bit_depth: u8,
-    /// Largest and mean |ΔL*| between the picture that was encoded and the file decoded once more.
+    /// Largest and mean |ΔL*| between the scan (or its denoised lightness, where that is published; under parity the picture that was
+    /// encoded) and the file decoded once more.
     #[serde(default)]
     pub lightness_max_difference: f32,
     /// See above.

@@ -38,7 +38,8 @@ fn header(head: &Head<'_>, bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHe
     Ok(ScanHeader { format: Format::Jpeg, size: head.frame.size, bit_depth: 8, channels, scratch_bytes })
 }
 
-pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
+/// `samples` is memory to decode into; what it holds does not matter.
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, mut samples: Vec<u8>) -> Result<Stored, DecodeError> {
     let head = Head::read(bytes)?;
     let header = header(&head, bytes, limits)?;
     header.reserve()?;
@@ -62,7 +63,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     if wanted.is_none() || decoder.output_buffer_size() != wanted {
         return Err(DecodeError::damaged(Format::Jpeg, "its headers contradict each other"));
     }
-    let mut samples = vec![0; wanted.unwrap_or(0)];
+    samples.resize(wanted.unwrap_or(0), 0);
     decoder.decode_into(&mut samples).map_err(damaged)?;
     let image = ScanImage::new(header.size, header.channels, Samples::U8(samples));
     let image = image.expect("the buffer was made for the header's size and channels");

@@ -59,8 +59,13 @@ pub fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, De
 /// # Errors
 /// Every kind of [`DecodeError`].
 pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<DecodedScan, DecodeError> {
+    decode_into(bytes, limits, Vec::new())
+}
+
+/// As [`decode`], with memory that the decoder of JPEG takes for its samples, so that it is not asked for anew.
+pub(super) fn decode_into(bytes: &[u8], limits: &DecodeLimits, memory: Vec<u8>) -> Result<DecodedScan, DecodeError> {
     let stored = match Format::of(bytes)? {
-        Format::Jpeg => jpeg::decode(bytes, limits),
+        Format::Jpeg => jpeg::decode(bytes, limits, memory),
         Format::Png => png::decode(bytes, limits),
         Format::Tiff => tiff::decode(bytes, limits),
     }?;

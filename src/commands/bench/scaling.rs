@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Source, rounded, timed};
-use crate::codec;
+use crate::codec::{self, Against};
 use crate::failure::{Exit, Failure};
 use crate::imaging::{self, ChromaPlanes, Lightness, Plane};
 use crate::pipeline::Profile;
@@ -50,7 +50,8 @@ fn process(profile: &Profile, source: &Source) -> Result<(), Failure> {
     let chroma = ChromaPlanes { a: Plane::filled(extent.content(), 8.0), b: Plane::filled(extent.content(), 16.0) };
     let image = imaging::recombine(&scan.image, Lightness::Source, &chroma).image;
     let bytes = codec::encode(&image, source.format, &profile.encode, &scan.carried).map_err(|error| failed(error.into()))?;
-    codec::verify(&bytes, &image, source.format).map_err(|error| failed(error.into()))?;
+    let against = Against::Scan(&scan.image, Lightness::Source);
+    codec::verify(&bytes, image, source.format, against).map_err(|error| failed(error.into()))?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{PICTURE, Source, median, rounded, timed};
-use crate::codec;
+use crate::codec::{self, Against};
 use crate::digest::Digest;
 use crate::failure::{Exit, Failure};
 use crate::imaging::{self, Lightness, ModelExtent};
@@ -100,7 +100,8 @@ fn once(
     let recombined = clock.time(|| imaging::recombine(&scan.image, Lightness::Source, &chroma));
     let encoded = clock.time(|| codec::encode(&recombined.image, source.format, &profile.encode, &scan.carried));
     let encoded = encoded.map_err(|error| failed(error.into()))?;
-    let verified = clock.time(|| codec::verify(&encoded, &recombined.image, source.format));
+    let against = Against::Scan(&scan.image, Lightness::Source);
+    let verified = clock.time(|| codec::verify(&encoded, recombined.image, source.format, against));
     verified.map_err(|error| failed(error.into()))?;
     clock.time(|| Digest::of(&encoded));
     let relative = format!("{}-{run}.{}", source.format, source.format.extension());
