@@ -5,9 +5,10 @@
 use std::hint::black_box;
 use std::time::Duration;
 
+use autochrome::imaging::lab::srgb_to_lab;
 use autochrome::imaging::metrics::lightness_difference;
 use autochrome::imaging::{
-    Channels, ChromaPlanes, Lightness, Plane, Samples, ScanImage, Size, estimate_noise, features, grey_copy, recombine,
+    Channels, ChromaPlanes, Depth, Lightness, Plane, Samples, ScanImage, Size, estimate_noise, features, grey_copy, recombine,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -53,18 +54,18 @@ fn bench(criterion: &mut Criterion) {
     group.sample_size(10).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4));
     let (usual, strong) = (chroma(25.0), chroma(110.0));
     for (channels, colour) in [(Channels::Grey, "grey"), (Channels::Rgb, "rgb")] {
-        for (wide, depth) in [(false, "u8"), (true, "u16")] {
+        for (wide, depth, target) in [(false, "u8", Depth::Eight), (true, "u16", Depth::Sixteen)] {
             let scan = scan(channels, wide);
             let name = |stage: &str| format!("{stage} {colour} {depth}");
-            group.bench_function(name("features"), |bencher| bencher.iter(|| features(black_box(&scan))));
+            group.bench_function(name("features"), |bencher| bencher.iter(|| features(black_box(&scan), srgb_to_lab)));
             group.bench_function(name("grey_copy"), |bencher| bencher.iter(|| grey_copy(black_box(&scan), COPY)));
             group.bench_function(name("recombine"), |bencher| {
-                bencher.iter(|| recombine(black_box(&scan), Lightness::Source, &usual));
+                bencher.iter(|| recombine(black_box(&scan), Lightness::Source, &usual, target));
             });
             group.bench_function(name("recombine strong"), |bencher| {
-                bencher.iter(|| recombine(black_box(&scan), Lightness::Source, &strong));
+                bencher.iter(|| recombine(black_box(&scan), Lightness::Source, &strong, target));
             });
-            let coloured = recombine(&scan, Lightness::Source, &usual).image;
+            let coloured = recombine(&scan, Lightness::Source, &usual, target).image;
             group.bench_function(name("lightness_difference"), |bencher| {
                 bencher.iter(|| lightness_difference(black_box(&scan), &coloured));
             });

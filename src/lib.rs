@@ -9,6 +9,7 @@
 //! | [`job`] | pure: what an outcome means for a job |
 //! | [`pipeline`] | one scan from claim to settlement, and the workers that do it |
 //! | [`codec`] | bytes to pixels and back |
+//! | [`colour`] | what a scan's numbers mean: profiles and lightness |
 //! | [`imaging`] | pure: pixels in, pixels out |
 //! | [`routing`] | pure: scores and rules to a route |
 //! | [`inference`] | the only room that speaks ONNX Runtime |
@@ -19,6 +20,7 @@
 
 pub mod cli;
 pub mod codec;
+pub mod colour;
 pub mod commands;
 pub mod config;
 pub mod daemon;

@@ -1,4 +1,4 @@
-//! The two facts of an EXIF block that change a derivative: orientation and resolution.
+//! The facts of an EXIF block that change a derivative: orientation, resolution and colour space.
 //!
 //! A block that is not understood is as good as none: it decorates a scan, and the scan is sound without it.
 
@@ -22,6 +22,8 @@ pub(super) struct ExifFacts {
     pub(super) orientation: Option<u8>,
     /// Pixels an inch, horizontally and vertically, as stored.
     pub(super) dpi: Option<(f64, f64)>,
+    /// Tag 0xA001 as it stands: 1 is sRGB.
+    pub(super) colour_space: Option<u32>,
 }
 
 /// Unit of a resolution, by its number in EXIF and TIFF (ResolutionUnit, tag 296).
@@ -65,6 +67,7 @@ pub(super) fn read(block: &[u8]) -> ExifFacts {
     ExifFacts {
         orientation: number(Tag::Orientation).and_then(orientation_of),
         dpi: dpi_of(ratio(Tag::XResolution), ratio(Tag::YResolution), unit),
+        colour_space: number(Tag::ColorSpace),
     }
 }
 
@@ -76,7 +79,7 @@ mod tests {
     #[test]
     fn orientation_and_resolution_are_found() {
         let facts = read(&exif_block(6, Some((300, 400))));
-        assert_eq!(facts, ExifFacts { orientation: Some(6), dpi: Some((300.0, 400.0)) });
+        assert_eq!(facts, ExifFacts { orientation: Some(6), dpi: Some((300.0, 400.0)), colour_space: None });
     }
 
     #[test]

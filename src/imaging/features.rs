@@ -2,7 +2,7 @@
 //!
 //! Measures only; what follows from the numbers is decided in `routing.rs`.
 
-use super::lab::{Sample, srgb_to_lab};
+use super::lab::Sample;
 use super::{Channels, Samples, ScanImage};
 
 /// What can be said of a scan before any network looks at it.
@@ -47,11 +47,11 @@ const COLOURED: f64 = 5.0;
 /// Change of lightness, L* units a pixel, above which there is detail.
 const DETAIL: f64 = 4.0;
 
-/// Measures a scan. Greys have no chroma and are spared the fit; alpha is ignored.
-pub fn features(image: &ScanImage) -> Features {
+/// Measures a scan whose encoded colours, 0..=1, `to_lab` understands. Greys have no chroma and are spared the fit; alpha is ignored.
+pub fn features(image: &ScanImage, to_lab: impl Fn([f64; 3]) -> [f64; 3]) -> Features {
     let copy = match image.samples() {
-        Samples::U8(samples) => SmallCopy::of(image, samples),
-        Samples::U16(samples) => SmallCopy::of(image, samples),
+        Samples::U8(samples) => SmallCopy::of(image, samples, to_lab),
+        Samples::U16(samples) => SmallCopy::of(image, samples, to_lab),
     };
     let pixels = copy.lab.len() as f64;
     let mean = copy.lab.iter().map(|lab| lab[0]).sum::<f64>() / pixels;
@@ -80,17 +80,21 @@ struct SmallCopy {
 }
 
 impl SmallCopy {
-    fn of<S: Sample>(image: &ScanImage, samples: &[S]) -> Self {
+    fn of<S: Sample>(image: &ScanImage, samples: &[S], to_lab: impl Fn([f64; 3]) -> [f64; 3]) -> Self {
         match image.channels() {
-            Channels::Grey => Self::average::<S, 1, 1>(image, samples),
-            Channels::GreyAlpha => Self::average::<S, 2, 1>(image, samples),
-            Channels::Rgb => Self::average::<S, 3, 3>(image, samples),
-            Channels::Rgba => Self::average::<S, 4, 3>(image, samples),
+            Channels::Grey => Self::average::<S, 1, 1>(image, samples, to_lab),
+            Channels::GreyAlpha => Self::average::<S, 2, 1>(image, samples, to_lab),
+            Channels::Rgb => Self::average::<S, 3, 3>(image, samples, to_lab),
+            Channels::Rgba => Self::average::<S, 4, 3>(image, samples, to_lab),
         }
     }
 
     /// Averages square cells of encoded values: `COUNT` samples a pixel, of which the first `USED` matter.
-    fn average<S: Sample, const COUNT: usize, const USED: usize>(image: &ScanImage, samples: &[S]) -> Self {
+    fn average<S: Sample, const COUNT: usize, const USED: usize>(
+        image: &ScanImage,
+        samples: &[S],
+        to_lab: impl Fn([f64; 3]) -> [f64; 3],
+    ) -> Self {
         let (width, height) = (image.size().width as usize, image.size().height as usize);
         let cell = width.max(height).div_ceil(LONGEST);
         let inner = |side: usize| {
@@ -126,7 +130,7 @@ impl SmallCopy {
             for (column, sum) in columns.clone().zip(&sums) {
                 let across = ((column + 1) * cell).min(width) - column * cell;
                 let mean = |channel: usize| sum[channel] as f64 / (65535 * across * read) as f64;
-                lab.push(srgb_to_lab(if USED == 3 { [mean(0), mean(1), mean(2)] } else { [mean(0); 3] }));
+                lab.push(to_lab(if USED == 3 { [mean(0), mean(1), mean(2)] } else { [mean(0); 3] }));
             }
         }
         Self { width: columns.len(), height: rows.len(), lab }
@@ -258,6 +262,11 @@ fn subtract<const N: usize>(from: &mut [f64; N], factor: f64, row: &[f64; N]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imaging::lab::srgb_to_lab;
+
+    fn features(image: &ScanImage) -> Features {
+        super::features(image, srgb_to_lab)
+    }
     use crate::imaging::{Size, lab::lab_to_srgb};
 
     const SIZE: Size = Size::new(600, 450);

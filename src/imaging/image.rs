@@ -72,6 +72,22 @@ impl Channels {
     }
 }
 
+/// Bits a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Depth {
+    /// 8.
+    Eight,
+    /// 16.
+    Sixteen,
+}
+
+impl Depth {
+    /// The smallest that holds samples of so many bits.
+    pub const fn of(bits: u8) -> Self {
+        if bits <= 8 { Self::Eight } else { Self::Sixteen }
+    }
+}
+
 /// Interleaved samples, row by row, no padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Samples {

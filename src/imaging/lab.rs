@@ -66,7 +66,11 @@ pub fn lightness_of_luminance(luminance: f64) -> f64 {
 
 /// L*, a*, b* of an sRGB-encoded colour in 0..=1.
 pub fn srgb_to_lab(rgb: [f64; 3]) -> [f64; 3] {
-    let linear = rgb.map(srgb_to_linear);
+    linear_to_lab(rgb.map(srgb_to_linear))
+}
+
+/// L*, a*, b* of a colour in linear sRGB; outside 0..=1 where sRGB has no such colour.
+pub fn linear_to_lab(linear: [f64; 3]) -> [f64; 3] {
     let [fx, fy, fz] = TO_RELATIVE.map(|row| lab_f(dot(row, linear)));
     [116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)]
 }

@@ -6,6 +6,7 @@ mod ciede2000;
 mod extent;
 mod features;
 mod gamut;
+mod grey;
 pub mod image;
 pub mod lab;
 pub mod metrics;
@@ -20,7 +21,8 @@ mod tensor;
 
 pub use extent::{ExtentRule, ExtentRules, ModelExtent, Sizing};
 pub use features::{Features, features};
-pub use image::{Channels, ChromaPlanes, Plane, Samples, ScanImage, Size};
+pub use grey::{LuminanceTables, grey_of_codes, grey_of_luminance, grey_of_srgb, grey_through, srgb_weights};
+pub use image::{Channels, ChromaPlanes, Depth, Plane, Samples, ScanImage, Size};
 pub use noise::estimate_noise;
 pub use parity::{Preprocessing, parity_input, parity_recombine};
 pub use quality::{Quality, QualityOfSet, SquaredChroma, greyed, quality, quality_of_set};

@@ -4,9 +4,10 @@
 //! the rounding of the scan's depth: at most 0.5 L* at 8 bits and 0.05 at 16.
 
 use super::gamut::{Outside, Run};
+use super::lab::Sample;
 use super::resample::resize_plane;
 use super::rows::{Encode, RUN, lightness_f, replaced_f};
-use super::{Channels, ChromaPlanes, Plane, Samples, ScanImage, Size};
+use super::{Channels, ChromaPlanes, Depth, Plane, Samples, ScanImage, Size};
 
 /// Whose lightness is published.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +21,7 @@ pub enum Lightness<'a> {
 /// A coloured picture.
 #[derive(Debug)]
 pub struct Recombined {
-    /// RGB(A) at the scan's size and depth.
+    /// RGB(A) at the scan's size and the depth asked for.
     pub image: ScanImage,
     /// Share of pixels whose chroma was reduced to fit into sRGB, 0..=1.
     pub out_of_gamut_share: f64,
@@ -37,7 +38,7 @@ const LARGEST_CHROMA: f32 = 1000.0;
 ///
 /// # Panics
 /// When the two chroma planes differ in size or are empty, or a replaced lightness has another size than the scan.
-pub fn recombine(scan: &ScanImage, lightness: Lightness<'_>, chroma: &ChromaPlanes) -> Recombined {
+pub fn recombine(scan: &ScanImage, lightness: Lightness<'_>, chroma: &ChromaPlanes, depth: Depth) -> Recombined {
     assert_eq!(chroma.a.size(), chroma.b.size(), "both chroma planes show one picture");
     assert!(chroma.a.size().pixels() > 0, "chroma planes have pixels");
     if let Lightness::Replaced(plane) = lightness {
@@ -51,16 +52,17 @@ pub fn recombine(scan: &ScanImage, lightness: Lightness<'_>, chroma: &ChromaPlan
             let data = plane.data().iter().map(|&value| tame(value)).collect();
             resize_plane(&Plane::new(plane.size(), data).expect("one value a pixel was kept"), size)
         };
-        return recombine(scan, lightness, &ChromaPlanes { a: finite(&chroma.a), b: finite(&chroma.b) });
+        return recombine(scan, lightness, &ChromaPlanes { a: finite(&chroma.a), b: finite(&chroma.b) }, depth);
     }
     let channels = if scan.channels().has_alpha() { Channels::Rgba } else { Channels::Rgb };
-    let (samples, reduced) = match scan.samples() {
-        Samples::U8(samples) => {
-            let (samples, reduced) = Recombination::new(scan, lightness, chroma).run(samples, channels.count());
+    let recombination = Recombination::new(scan, lightness, chroma);
+    let (samples, reduced) = match depth {
+        Depth::Eight => {
+            let (samples, reduced) = recombination.all(scan, channels.count());
             (Samples::U8(samples), reduced)
         }
-        Samples::U16(samples) => {
-            let (samples, reduced) = Recombination::new(scan, lightness, chroma).run(samples, channels.count());
+        Depth::Sixteen => {
+            let (samples, reduced) = recombination.all(scan, channels.count());
             (Samples::U16(samples), reduced)
         }
     };
@@ -85,10 +87,17 @@ impl<'a> Recombination<'a> {
     }
 
     /// The picture's samples, `count` a pixel, and the number of pixels whose chroma was reduced.
-    fn run<S: Encode>(&self, samples: &[S], count: usize) -> (Vec<S>, u64) {
+    fn all<T: Encode>(&self, scan: &ScanImage, count: usize) -> (Vec<T>, u64) {
+        match scan.samples() {
+            Samples::U8(samples) => self.run(samples, count),
+            Samples::U16(samples) => self.run(samples, count),
+        }
+    }
+
+    fn run<S: Sample, T: Encode>(&self, samples: &[S], count: usize) -> (Vec<T>, u64) {
         let width = self.size.width as usize;
         let (from, to) = (width * self.channels.count(), width * count);
-        let mut out = vec![S::default(); self.size.height as usize * to];
+        let mut out = vec![T::default(); self.size.height as usize * to];
         let (mut run, mut outside, mut cells) = (Run::new(), Outside::new(), Vec::new());
         let mut reduced = 0_u64;
         for (y, (out, samples)) in out.chunks_exact_mut(to).zip(samples.chunks_exact(from)).enumerate() {
@@ -107,7 +116,7 @@ impl<'a> Recombination<'a> {
                     *b = cell[2] + tap.weight * cell[3];
                 }
                 reduced += run.convert(&mut outside, pixels) as u64;
-                run.rgb.iter_mut().for_each(|plane| S::prepare(plane));
+                run.rgb.iter_mut().for_each(|plane| T::prepare(plane));
                 let out = &mut out[first * count..][..pixels * count];
                 if count == 4 {
                     self.store_rgba(&run, source, out);
@@ -137,12 +146,12 @@ impl<'a> Recombination<'a> {
         }
     }
 
-    fn store_rgba<S: Encode>(&self, run: &Run, source: &[S], out: &mut [S]) {
-        let ([red, green, blue], coder) = (&run.rgb, S::coder());
-        let alpha = source.chunks_exact(self.channels.count()).map(|pixel| pixel[pixel.len() - 1]);
+    fn store_rgba<S: Sample, T: Encode>(&self, run: &Run, source: &[S], out: &mut [T]) {
+        let ([red, green, blue], coder) = (&run.rgb, T::coder());
+        let alpha = source.chunks_exact(self.channels.count()).map(|pixel| T::narrowed(pixel[pixel.len() - 1].widened()));
         let pixels = out.as_chunks_mut::<4>().0.iter_mut().zip(alpha);
         for ((((out, alpha), &red), &green), &blue) in pixels.zip(red).zip(green).zip(blue) {
-            let [red, green, blue] = [red, green, blue].map(|value| S::code(value, coder));
+            let [red, green, blue] = [red, green, blue].map(|value| T::code(value, coder));
             *out = [red, green, blue, alpha];
         }
     }
@@ -215,7 +224,7 @@ mod tests {
             for wide in [false, true] {
                 let scan = levels(size, channels, wide);
                 for chroma in [blocks(size), blocks(Size::new(35, 25)), smooth(Size::new(70, 50))] {
-                    let recombined = recombine(&scan, Lightness::Source, &chroma);
+                    let recombined = recombine(&scan, Lightness::Source, &chroma, Depth::of(scan.bit_depth()));
                     let difference = lightness_difference(&scan, &recombined.image).unwrap();
                     let bound = if wide { 0.05 } else { 0.5 };
                     assert!(difference.max <= bound, "{channels:?}, {} bits: {difference:?}", scan.bit_depth());
@@ -231,7 +240,7 @@ mod tests {
         let none = ChromaPlanes { a: Plane::filled(Size::new(5, 4), 0.0), b: Plane::filled(Size::new(5, 4), 0.0) };
         for wide in [false, true] {
             let scan = levels(size, Channels::Grey, wide);
-            let recombined = recombine(&scan, Lightness::Source, &none);
+            let recombined = recombine(&scan, Lightness::Source, &none, Depth::of(scan.bit_depth()));
             assert_eq!(recombined.out_of_gamut_share, 0.0);
             match (scan.samples(), recombined.image.samples()) {
                 (Samples::U8(grey), Samples::U8(rgb)) => {
@@ -253,7 +262,7 @@ mod tests {
         let chroma = ChromaPlanes { a, b: Plane::filled(small, 0.0) };
         let size = Size::new(800, 2);
         let scan = ScanImage::new(size, Channels::Grey, Samples::U16(vec![30_000; 1600])).unwrap();
-        let recombined = recombine(&scan, Lightness::Source, &chroma);
+        let recombined = recombine(&scan, Lightness::Source, &chroma, Depth::of(scan.bit_depth()));
         let Samples::U16(samples) = recombined.image.samples() else { panic!("the depth changed") };
         let a_at = |x: usize| {
             let rgb = [0, 1, 2].map(|channel| f64::from(samples[x * 3 + channel]) / 65535.0);
@@ -268,7 +277,7 @@ mod tests {
     fn alpha_passes_through() {
         for channels in [Channels::GreyAlpha, Channels::Rgba] {
             let scan = levels(Size::new(600, 3), channels, true);
-            let recombined = recombine(&scan, Lightness::Source, &smooth(Size::new(6, 2)));
+            let recombined = recombine(&scan, Lightness::Source, &smooth(Size::new(6, 2)), Depth::of(scan.bit_depth()));
             assert_eq!(recombined.image.channels(), Channels::Rgba);
             let (Samples::U16(before), Samples::U16(after)) = (scan.samples(), recombined.image.samples()) else { panic!() };
             let alphas = before.chunks_exact(channels.count()).map(|pixel| pixel[channels.count() - 1]);
@@ -281,7 +290,8 @@ mod tests {
         let size = Size::new(300, 200);
         let scan = levels(size, Channels::Grey, true);
         let denoised = Plane::new(size, (0..60_000).map(|index| index as f32 / 59_999.0).collect()).unwrap();
-        let recombined = recombine(&scan, Lightness::Replaced(&denoised), &smooth(Size::new(30, 20)));
+        let recombined =
+            recombine(&scan, Lightness::Replaced(&denoised), &smooth(Size::new(30, 20)), Depth::of(scan.bit_depth()));
         let codes = denoised.data().iter().map(|value| (value * 65535.0).round() as u16).collect();
         let wanted = ScanImage::new(size, Channels::Grey, Samples::U16(codes)).unwrap();
         assert!(lightness_difference(&wanted, &recombined.image).unwrap().max <= 0.05);
@@ -294,7 +304,7 @@ mod tests {
             for small in [Size::new(1, 1), Size::new(40, 30)] {
                 for value in [f32::NAN, f32::INFINITY, -1e30, 40.0] {
                     let chroma = ChromaPlanes { a: Plane::filled(small, value), b: Plane::filled(small, -value) };
-                    let recombined = recombine(&scan, Lightness::Source, &chroma);
+                    let recombined = recombine(&scan, Lightness::Source, &chroma, Depth::of(scan.bit_depth()));
                     let difference = lightness_difference(&scan, &recombined.image).unwrap();
                     assert!(difference.max <= 0.5, "{width}×{height}, {value}: {difference:?}");
                 }

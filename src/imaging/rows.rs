@@ -54,6 +54,8 @@ pub(super) trait Encode: Sample {
     fn prepare(plane: &mut [f32]);
     /// Second step.
     fn code(prepared: f32, coder: Self::Coder) -> Self;
+    /// The nearest code of one on a scale of 0..=65535.
+    fn narrowed(widened: u16) -> Self;
 }
 
 /// The 8-bit code nearest to the sRGB-encoded value of each of 65 536 steps of linear light. Half a step is at most 0.026 codes, near
@@ -81,6 +83,11 @@ impl Encode for u8 {
     fn code(prepared: f32, coder: Self::Coder) -> Self {
         coder[usize::from(prepared.to_bits() as u16)]
     }
+
+    #[inline(always)]
+    fn narrowed(widened: u16) -> Self {
+        ((u32::from(widened) + 128) / 257) as Self
+    }
 }
 
 impl Encode for u16 {
@@ -95,6 +102,11 @@ impl Encode for u16 {
     #[inline(always)]
     fn code(prepared: f32, (): Self::Coder) -> Self {
         Self::nearest(prepared)
+    }
+
+    #[inline(always)]
+    fn narrowed(widened: u16) -> Self {
+        widened
     }
 }
 

@@ -210,11 +210,17 @@ pub fn cost_mib(header: &ScanHeader, file_bytes: u64, format: OutputFormat, appl
     let planes = if apply_to == ApplyTo::Output { pixels * 4 } else { 0 };
     // Networks' copies and planes: at most a few megapixels of floats.
     const FIXED: u64 = 96 << 20;
+    // What is left of a scan in colour is its lightness, 16 bits. (A grey one of 8 bits whose profile is not sRGB takes a byte
+    // a pixel more than this.)
     let scan = header.picture_bytes();
+    let lightness = if header.channels.is_rgb() { pixels * 2 * (channels - 2) } else { scan };
     // Beside the two planes a tile of a megapixel is in the denoiser.
     const TILE: u64 = 128 << 20;
     let denoising = if planes > 0 { scan + 2 * planes + TILE } else { 0 };
-    let peak = codec::decode_cost_bytes(header).max(denoising).max(scan + planes + result + encoded + decoded);
+    let peak = codec::decode_cost_bytes(header)
+        .max(denoising)
+        .max(scan + lightness)
+        .max(lightness + planes + result + encoded + decoded);
     (file_bytes + peak + FIXED) >> 20
 }
 

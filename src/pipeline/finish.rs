@@ -4,7 +4,7 @@ use super::prepare::Prepared;
 use super::{Profile, StageError, Stopwatch};
 use crate::codec::{self, Against, Format, Verified};
 use crate::digest::Digest;
-use crate::imaging::{self, ChromaPlanes, Lightness, Preprocessing, Size};
+use crate::imaging::{self, ChromaPlanes, Depth, Lightness, Preprocessing, Size};
 
 /// A derivative that may leave the house.
 #[derive(Debug)]
@@ -34,11 +34,13 @@ pub(super) fn finish(
 ) -> Result<Finished, StageError> {
     let scan = &prepared.scan;
     let lightness = prepared.lightness.as_ref().map_or(Lightness::Source, Lightness::Replaced);
+    let format = profile.format.of(scan.header.format);
+    // A JPEG has 8 bits: what is rounded once is not rounded twice.
+    let depth = if format == Format::Jpeg { Depth::Eight } else { Depth::of(scan.header.bit_depth) };
     let recombined = watch.time("recombine", || match profile.preprocessing {
-        Preprocessing::Fit => imaging::recombine(&scan.image, lightness, chroma),
+        Preprocessing::Fit => imaging::recombine(&scan.image, lightness, chroma, depth),
         Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma),
     });
-    let format = profile.format.of(scan.header.format);
     let bytes = watch.time("encode", || codec::encode(&recombined.image, format, &profile.encode, &scan.carried))?;
     let bit_depth = if format == Format::Jpeg { 8 } else { recombined.image.bit_depth() };
     let size = recombined.image.size();

@@ -2,6 +2,7 @@
 
 use super::{ApplyTo, Profile, StageError, Stopwatch, Workshop};
 use crate::codec::{self, DecodedScan};
+use crate::colour::Meaning;
 use crate::imaging::{self, ModelExtent, Plane, Preprocessing, Size, Sizing};
 use crate::inference::{Engine, InferenceError};
 use crate::routing::{self, Route, SceneScores};
@@ -15,8 +16,10 @@ const OVERLAP: u32 = 40;
 /// A scan ready for the colour network: the hand-over to the inference thread.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The scan at its own size and depth, for recombination.
+    /// The scan at its own size, for recombination: its lightness, sRGB-coded grey; under parity its samples where they are sRGB.
     pub scan: DecodedScan,
+    /// How its samples were understood.
+    pub meaning: Meaning,
     /// What the scene network said.
     pub scores: SceneScores,
     /// What was made of it.
@@ -67,10 +70,14 @@ pub(super) fn prepare(
 ) -> Result<Preparation, StageError> {
     crate::faults::point("decode");
     let scan = watch.time("decode", || codec::decode(bytes, &profile.limits))?;
-    let features = watch.time("features", || imaging::features(&scan.image));
+    let colour = scan.colour();
+    let features = watch.time("features", || imaging::features(&scan.image, |rgb| colour.lab(rgb)));
     if let Some(skip) = routing::precheck(&features, &profile.rules) {
         return Ok(Preparation::Skip(skip.to_string()));
     }
+    // The authors' pipeline makes its own lightness of the samples.
+    let keeps_samples = profile.preprocessing == Preprocessing::Parity && colour.is_srgb();
+    let scan = if keeps_samples { scan } else { watch.time("lightness", || scan.into_lightness(&colour)) };
     let look = copy(shop, profile, &scan, profile.other.extent.extent(scan.image.size()), watch)?;
     let scores = watch.time("route", || shop.engine.scene_scores(look.grey.clone())).map_err(StageError::inference("route"))?;
     if let Some(skip) = routing::page(&scores, &profile.rules) {
@@ -91,7 +98,8 @@ pub(super) fn prepare(
         ApplyTo::Network | ApplyTo::Off => (None, None),
     };
     let copy = copy.padded(lightness.is_some(), watch);
-    let prepared = Prepared { scan, scores, route, copy, lightness, lightness_sigma };
+    let meaning = colour.into_meaning();
+    let prepared = Prepared { scan, meaning, scores, route, copy, lightness, lightness_sigma };
     Ok(Preparation::Ready(Box::new(prepared)))
 }
 

@@ -6,7 +6,7 @@
 mod record;
 
 pub use record::{
-    DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, JobRecord, ModelRecord, NumericsRecord,
-    PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord, SetbackRecord, SoftwareRecord,
-    SourceRecord, WeightsRecord,
+    ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, JobRecord, ModelRecord,
+    NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord, SetbackRecord,
+    SoftwareRecord, SourceRecord, WeightsRecord,
 };

@@ -87,6 +87,20 @@ pub struct JobRecord {
     pub collection: Option<String>,
 }
 
+/// How the samples of a scan were understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColourRecord {
+    /// `icc`, `cicp`, `png-srgb`, `png-gamma`, `exif` or `assumed-srgb`.
+    pub basis: String,
+    /// The profile's own name, or that of what was meant.
+    pub name: Option<String>,
+    /// SHA-256 of the embedded ICC profile, used or not.
+    pub icc_sha256: Option<Digest>,
+    /// What the file says of its colour and could not be used, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub oddities: Vec<String>,
+}
+
 /// The scan, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
@@ -112,6 +126,9 @@ pub struct SourceRecord {
     /// EXIF orientation found, 1..=8; applied once.
     #[serde(default)]
     pub orientation: u8,
+    /// How its samples were understood; absent in records of older versions, which took all for sRGB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colour: Option<ColourRecord>,
 }
 
 /// The derivative.
@@ -132,7 +149,10 @@ pub struct DerivativeRecord {
     pub height: u32,
     /// Bits a sample.
     pub bit_depth: u8,
-    /// Largest and mean |ΔL*| between the scan (or its denoised lightness, where that is published; under parity the picture that was
+    /// Colour space of its samples, whose profile it carries: `srgb`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub colour_space: String,
+    /// Largest and mean |ΔL*| between the scan under its profile (or its denoised lightness, where that is published; under parity the picture that was
     /// encoded) and the file decoded once more.
     #[serde(default)]
     pub lightness_max_difference: f32,

@@ -17,6 +17,7 @@ const WALLS: &[Wall] = &[
     Wall { word: "zune_jpeg", rooms: &["codec/"], reason: "only codec/ calls image decoders" },
     Wall { word: "libjpeg_turbo_rs", rooms: &["codec/"], reason: "only codec/ calls image encoders" },
     Wall { word: "image::codecs", rooms: &["codec/"], reason: "only codec/ calls image decoders" },
+    Wall { word: "moxcms", rooms: &["colour/"], reason: "only colour/ reads colour profiles" },
     Wall { word: "tiff::", rooms: &["codec/"], reason: "only codec/ calls image decoders" },
     Wall { word: "png::", rooms: &["codec/"], reason: "only codec/ calls image decoders" },
     Wall {

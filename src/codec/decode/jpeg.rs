@@ -17,6 +17,7 @@ use super::Stored;
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
+use crate::colour::Declared;
 use crate::imaging::{Samples, ScanImage};
 
 /// Longest side a JPEG can have, pixels: its fields have 16 bits.
@@ -68,7 +69,12 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, mut samples: Vec<u8>) 
     let image = ScanImage::new(header.size, header.channels, Samples::U8(samples));
     let image = image.expect("the buffer was made for the header's size and channels");
     let found = head.exif.map(exif::read).unwrap_or_default();
-    Ok(Stored { header, image, orientation: found.orientation, dpi: head.dpi.or(found.dpi) })
+    let mut declared = Declared { exif_colour_space: found.colour_space, ..Declared::default() };
+    match head.icc() {
+        Ok(icc) => declared.icc = icc,
+        Err(oddity) => declared.oddities.push(oddity),
+    }
+    Ok(Stored { header, image, orientation: found.orientation, dpi: head.dpi.or(found.dpi), declared })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod tiff;
 use super::header::{DecodeLimits, ScanHeader};
 use super::orientation::{swaps_sides, upright};
 use super::{DecodeError, Format};
+use crate::colour::{Colour, Declared};
 use crate::imaging::ScanImage;
 
 /// Metadata carried from the scan into the derivative.
@@ -26,8 +27,22 @@ pub struct DecodedScan {
     pub image: ScanImage,
     /// EXIF orientation found, 1..=8, already applied; 1 when there was none or nonsense.
     pub orientation: u8,
+    /// What the file says of its samples' colour.
+    pub declared: Declared,
     /// What goes on into the derivative.
     pub carried: Carried,
+}
+
+impl DecodedScan {
+    /// How its samples are understood.
+    pub fn colour(&self) -> Colour {
+        Colour::of(&self.declared, self.image.channels(), self.image.bit_depth())
+    }
+
+    /// The scan with its lightness in place of its samples, as everything behind takes it.
+    pub fn into_lightness(self, colour: &Colour) -> Self {
+        Self { image: colour.lightness(self.image), ..self }
+    }
 }
 
 /// A picture as it lies in the file.
@@ -36,6 +51,7 @@ struct Stored {
     image: ScanImage,
     orientation: Option<u8>,
     dpi: Option<(f64, f64)>,
+    declared: Declared,
 }
 
 /// Memory for rows, tables and buffers of the decoders, bytes.
@@ -72,7 +88,7 @@ pub(super) fn decode_into(bytes: &[u8], limits: &DecodeLimits, memory: Vec<u8>) 
     let orientation = stored.orientation.unwrap_or(super::orientation::UPRIGHT);
     let dpi = stored.dpi.map(|(x, y)| if swaps_sides(orientation) { (y, x) } else { (x, y) });
     let image = upright(stored.image, orientation);
-    Ok(DecodedScan { header: stored.header, image, orientation, carried: Carried { dpi } })
+    Ok(DecodedScan { header: stored.header, image, orientation, declared: stored.declared, carried: Carried { dpi } })
 }
 
 /// Memory that decoding needs at its peak, bytes, beside the file itself: the picture, and either what its decoder needs
@@ -134,6 +150,20 @@ mod tests {
             let bytes =
                 encode(&picture(40, 30, Channels::Rgb, 8), format, &EncodeSettings::default(), &Carried::default()).unwrap();
             assert_eq!(decode(&bytes, &DecodeLimits::default()).unwrap().carried.dpi, None, "{format}");
+        }
+    }
+
+    #[test]
+    fn pictures_in_colour_carry_a_profile_and_greys_need_none() {
+        for format in [Format::Jpeg, Format::Png, Format::Tiff] {
+            for channels in ALL_CHANNELS {
+                let image = picture(40, 30, channels, 8);
+                let bytes = encode(&image, format, &EncodeSettings::default(), &Carried::default()).unwrap();
+                let scan = decode(&bytes, &DecodeLimits::default()).unwrap();
+                let wanted = channels.is_rgb().then(|| crate::colour::srgb_profile().to_vec());
+                assert_eq!(scan.declared.icc, wanted, "{format}, {channels:?}");
+                assert!(scan.colour().is_srgb() && scan.declared.oddities.is_empty());
+            }
         }
     }
 }

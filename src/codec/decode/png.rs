@@ -4,12 +4,13 @@
 
 use std::io::{Cursor, ErrorKind};
 
-use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Limits, Reader, Transformations, Unit};
+use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Info, Limits, Reader, ScaledFloat, Transformations, Unit};
 
 use super::Stored;
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
+use crate::colour::{Cicp, Declared};
 use crate::imaging::{Samples, ScanImage, Size};
 
 /// Memory for chunks and rows, bytes. The longest row that a limit lets pass takes 8 × 300 000; metadata chunks beyond the
@@ -39,9 +40,8 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHea
     let mut options = DecodeOptions::default();
     options.set_ignore_checksums(false);
     options.set_skip_ancillary_crc_failures(false);
-    // Compressed texts and profiles unpack without bound, and are not used.
+    // Compressed texts unpack without bound, and are not used; a profile unpacks within the limit below.
     options.set_ignore_text_chunk(true);
-    options.set_ignore_iccp_chunk(true);
     let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
     decoder.set_limits(Limits { bytes: CHUNK_BYTES });
     decoder.set_transformations(Transformations::EXPAND);
@@ -98,7 +98,23 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     let chunk = info.pixel_dims.filter(|dims| dims.unit == Unit::Meter);
     let dpi =
         chunk.and_then(|dims| exif::plausible(f64::from(dims.xppu) * METRES_PER_INCH, f64::from(dims.yppu) * METRES_PER_INCH));
-    Ok(Stored { header, image, orientation: found.orientation, dpi: dpi.or(found.dpi) })
+    let declared = declared(info, found.colour_space);
+    Ok(Stored { header, image, orientation: found.orientation, dpi: dpi.or(found.dpi), declared })
+}
+
+fn declared(info: &Info<'_>, exif_colour_space: Option<u32>) -> Declared {
+    let point = |(x, y): (ScaledFloat, ScaledFloat)| [x.into_value(), y.into_value()];
+    Declared {
+        icc: info.icc_profile.as_deref().map(<[u8]>::to_vec),
+        cicp: info
+            .coding_independent_code_points
+            .map(|points| Cicp { primaries: points.color_primaries, transfer: points.transfer_function }),
+        srgb: info.srgb.is_some(),
+        gamma: info.gama_chunk.map(ScaledFloat::into_value),
+        chromaticities: info.chrm_chunk.map(|chunk| [chunk.white, chunk.red, chunk.green, chunk.blue].map(point)),
+        exif_colour_space,
+        oddities: Vec::new(),
+    }
 }
 
 fn big_endian(pair: &[u8]) -> u16 {

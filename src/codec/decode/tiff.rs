@@ -15,6 +15,7 @@ use self::facts::{Alpha, Facts};
 use super::Stored;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
+use crate::colour::Declared;
 use crate::imaging::{Samples, ScanImage};
 
 type Open<'a> = Decoder<Cursor<&'a [u8]>>;
@@ -50,7 +51,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     };
     let image = ScanImage::new(header.size, header.channels, samples)
         .ok_or_else(|| DecodeError::damaged(Format::Tiff, "it has another number of samples than its tags say"))?;
-    Ok(Stored { header, image, orientation: facts.orientation, dpi: facts.dpi })
+    let declared = Declared { icc: facts.icc, exif_colour_space: facts.exif_colour_space, ..Declared::default() };
+    Ok(Stored { header, image, orientation: facts.orientation, dpi: facts.dpi, declared })
 }
 
 /// Reads all planes as they are stored.

@@ -1,7 +1,7 @@
 //! From a picture to the bytes of a file; the same picture and settings always give the same bytes.
 //!
-//! Writes the resolution and no other metadata. PNG says that its samples are sRGB; JPEG (JFIF) and TIFF without a profile
-//! are taken as that.
+//! Pictures in colour carry a profile of sRGB. Grey ones, which are no derivatives, carry none: PNG says in a chunk of its own that
+//! they are sRGB, JPEG (JFIF) and TIFF without a profile are taken as that. Of other metadata only the resolution is written.
 
 mod tiff;
 
@@ -10,10 +10,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use libjpeg_turbo_rs::{Encoder as JpegEncoder, PixelFormat as JpegPixels, Subsampling};
-use png::{BitDepth, ColorType as PngColor, Compression, Encoder as PngEncoder, PixelDimensions, SrgbRenderingIntent, Unit};
+use png::{
+    BitDepth, ColorType as PngColor, Compression, Encoder as PngEncoder, Info as PngInfo, PixelDimensions, SrgbRenderingIntent,
+    Unit,
+};
 
 use super::format::UnknownWord;
 use super::{Carried, Channels, EncodeError, Format};
+use crate::colour::srgb_profile;
 use crate::imaging::{Samples, ScanImage};
 
 /// Longest side a JPEG can have, pixels: its fields have 16 bits.
@@ -106,7 +110,15 @@ fn encode_jpeg(image: &ScanImage, quality: u8, carried: &Carried) -> Result<Vec<
     if let Some((x, y)) = carried.dpi.and_then(|(x, y)| Some((whole(x)?, whole(y)?))) {
         encoder = encoder.density(JFIF_INCH, x, y);
     }
+    if let Some(profile) = profile_of(image) {
+        encoder = encoder.icc_profile(profile);
+    }
     encoder.encode().map_err(|error| EncodeError::encoder(Format::Jpeg, error))
+}
+
+/// The profile that a picture carries.
+fn profile_of(image: &ScanImage) -> Option<&'static [u8]> {
+    image.channels().is_rgb().then(srgb_profile)
 }
 
 /// A resolution in whole pixels, where it fits JFIF's 16 bits.
@@ -140,7 +152,13 @@ fn to_eight_bits(sample: u16) -> u8 {
 
 fn encode_png(image: &ScanImage, carried: &Carried) -> Result<Vec<u8>, png::EncodingError> {
     let mut bytes = Vec::new();
-    let mut encoder = PngEncoder::new(&mut bytes, image.size().width, image.size().height);
+    let mut info = PngInfo::with_size(image.size().width, image.size().height);
+    info.icc_profile = profile_of(image).map(Cow::Borrowed);
+    let names_itself = info.icc_profile.is_none();
+    let mut encoder = PngEncoder::with_info(&mut bytes, info)?;
+    if names_itself {
+        encoder.set_source_srgb(SrgbRenderingIntent::Perceptual);
+    }
     encoder.set_color(match image.channels() {
         Channels::Grey => PngColor::Grayscale,
         Channels::GreyAlpha => PngColor::GrayscaleAlpha,
@@ -149,7 +167,6 @@ fn encode_png(image: &ScanImage, carried: &Carried) -> Result<Vec<u8>, png::Enco
     });
     encoder.set_depth(if image.bit_depth() == 16 { BitDepth::Sixteen } else { BitDepth::Eight });
     encoder.set_compression(Compression::Fast);
-    encoder.set_source_srgb(SrgbRenderingIntent::Perceptual);
     encoder.set_pixel_dims(carried.dpi.and_then(|(x, y)| {
         let metre = |dpi: f64| Some((dpi / 0.0254).round()).filter(|count| (1.0..=f64::from(u32::MAX)).contains(count));
         Some(PixelDimensions { xppu: metre(x)? as u32, yppu: metre(y)? as u32, unit: Unit::Meter })

@@ -110,9 +110,13 @@ fn a_side_beyond_a_jpeg_is_refused_and_fits_elsewhere() {
 }
 
 #[test]
-fn a_png_says_that_it_is_srgb() {
-    let bytes = encoded(&picture(8, 8, Channels::Rgb, 8), Format::Png, &EncodeSettings::default());
-    assert!(bytes.windows(4).any(|kind| kind == b"sRGB"));
+fn a_grey_png_says_that_it_is_srgb_and_a_colour_one_has_a_profile_instead() {
+    let has = |channels, chunk: &[u8; 4]| {
+        let bytes = encoded(&picture(8, 8, channels, 8), Format::Png, &EncodeSettings::default());
+        bytes.windows(4).any(|kind| kind == chunk)
+    };
+    assert!(has(Channels::Grey, b"sRGB") && !has(Channels::Grey, b"iCCP"));
+    assert!(has(Channels::Rgb, b"iCCP") && !has(Channels::Rgb, b"sRGB"), "PNG allows one of the two");
 }
 
 #[test]

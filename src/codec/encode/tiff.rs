@@ -1,5 +1,6 @@
 //! Writes TIFF, and BigTIFF where offsets of 32 bits end.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use tiff::TiffResult;
@@ -7,7 +8,7 @@ use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGB
 use tiff::encoder::{
     Compression, DeflateLevel, Predictor, Rational, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, TiffValue,
 };
-use tiff::tags::{ExtraSamples, ResolutionUnit, Tag};
+use tiff::tags::{ExtraSamples, ResolutionUnit, Tag, Type};
 
 use super::TiffCompression;
 use crate::codec::{Carried, Channels};
@@ -72,8 +73,27 @@ impl Writer<'_> {
             page.x_resolution(x);
             page.y_resolution(y);
         }
+        if let Some(profile) = super::profile_of(self.image) {
+            page.encoder().write_tag(Tag::IccProfile, &Opaque(profile))?;
+        }
         page.write_data(samples)?;
         Ok(file.into_inner())
+    }
+}
+
+/// Bytes of a kind that the tag's own standard knows (type 7, UNDEFINED).
+struct Opaque<'a>(&'a [u8]);
+
+impl TiffValue for Opaque<'_> {
+    const BYTE_LEN: u8 = 1;
+    const FIELD_TYPE: Type = Type::UNDEFINED;
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(self.0)
     }
 }
 

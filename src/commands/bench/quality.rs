@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::daemon;
 use crate::digest::Digest;
 use crate::failure::{Exit, Failure};
+use crate::imaging::lab::srgb_to_lab;
 use crate::imaging::{self, ScanImage, Size};
 use crate::inference::{Catalogue, ModelKind, Precision};
 use crate::job::Disposition;
@@ -101,7 +102,7 @@ fn caught<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
 fn picture(shop: &Workshop, profile: &Profile, file: &Path, name: &str) -> Result<Box<Row>, Trouble> {
     let bytes = fs::read(file).map_err(about)?;
     let truth = codec::decode(&bytes, &profile.limits).map_err(about)?.image;
-    if imaging::features(&truth).chroma_mean < LEAST_CHROMA {
+    if imaging::features(&truth, srgb_to_lab).chroma_mean < LEAST_CHROMA {
         return Err(Trouble::Picture("it has no colour to compare with".to_owned()));
     }
     let grey = codec::encode(&imaging::greyed(&truth), Format::Tiff, &LOSSLESS, &Carried::default());

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Source, rounded, timed};
 use crate::codec::{self, Against};
 use crate::failure::{Exit, Failure};
-use crate::imaging::{self, ChromaPlanes, Lightness, Plane};
+use crate::imaging::{self, ChromaPlanes, Depth, Lightness, Plane};
 use crate::pipeline::Profile;
 
 /// Times each picture is worked on: enough that two workers end at nearly the same moment.
@@ -40,7 +40,9 @@ pub(super) fn measure(profile: &Profile, sources: &[Source]) -> Result<ScalingFi
 fn process(profile: &Profile, source: &Source) -> Result<(), Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error, None);
     let scan = codec::decode(&source.bytes, &profile.limits).map_err(|error| failed(error.into()))?;
-    let features = imaging::features(&scan.image);
+    let colour = scan.colour();
+    let features = imaging::features(&scan.image, |rgb| colour.lab(rgb));
+    let scan = scan.into_lightness(&colour);
     let extent = profile.other.extent.extent(scan.image.size());
     let grey = imaging::grey_copy(&scan.image, extent.content());
     let sigma = imaging::estimate_noise(&grey);
@@ -48,7 +50,7 @@ fn process(profile: &Profile, source: &Source) -> Result<(), Failure> {
     std::hint::black_box((features, sigma, input));
     // A warm tone: the work does not depend on which colours there are.
     let chroma = ChromaPlanes { a: Plane::filled(extent.content(), 8.0), b: Plane::filled(extent.content(), 16.0) };
-    let image = imaging::recombine(&scan.image, Lightness::Source, &chroma).image;
+    let image = imaging::recombine(&scan.image, Lightness::Source, &chroma, Depth::of(scan.header.bit_depth)).image;
     let bytes = codec::encode(&image, source.format, &profile.encode, &scan.carried).map_err(|error| failed(error.into()))?;
     let against = Against::Scan(&scan.image, Lightness::Source);
     codec::verify(&bytes, image, source.format, against).map_err(|error| failed(error.into()))?;

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use super::super::{ApplyTo, Finished, Prepared, Profile};
 use super::ScanFile;
+use crate::colour::Meaning;
 use crate::inference::{DeviceReport, PrecisionFacts, Said, Setback};
 use crate::job::{UnixMillis, WeightsRef};
 use crate::provenance::{
-    DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, ModelRecord, NumericsRecord, PathRecord,
-    PrecisionRecord, RecipeRecord, Record, RouteRecord, ScoresRecord, SetbackRecord, SoftwareRecord, SourceRecord, WeightsRecord,
+    ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, ModelRecord, NumericsRecord,
+    PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, ScoresRecord, SetbackRecord, SoftwareRecord, SourceRecord,
+    WeightsRecord,
 };
 
 /// What the stages know.
@@ -64,7 +66,13 @@ fn source(facts: &Facts<'_>) -> SourceRecord {
         bit_depth: header.bit_depth,
         channels: header.channels.word().to_owned(),
         orientation: facts.prepared.scan.orientation,
+        colour: Some(colour(&facts.prepared.meaning)),
     }
+}
+
+fn colour(meaning: &Meaning) -> ColourRecord {
+    let Meaning { basis, name, icc_sha256, oddities } = meaning;
+    ColourRecord { basis: basis.to_string(), name: name.clone(), icc_sha256: *icc_sha256, oddities: oddities.clone() }
 }
 
 fn derivative(facts: &Facts<'_>, finished: &Finished) -> DerivativeRecord {
@@ -76,6 +84,7 @@ fn derivative(facts: &Facts<'_>, finished: &Finished) -> DerivativeRecord {
         width: finished.size.width,
         height: finished.size.height,
         bit_depth: finished.bit_depth,
+        colour_space: "srgb".to_owned(),
         lightness_max_difference: finished.verified.max,
         lightness_mean_difference: finished.verified.mean,
     }
@@ -200,6 +209,8 @@ fn recipe(profile: &Profile) -> RecipeRecord {
 fn why_absent(path: &str) -> &'static str {
     match path {
         "job.id" | "job.claim" | "job.collection" | "source.root" => "made without a ledger",
+        "source.colour.name" => "the file names none",
+        "source.colour.icc_sha256" => "the file has no ICC profile",
         "route.override" => "no scene was fixed by the collection",
         "denoise.lightness_sigma" => "the published lightness was not to be denoised",
         "denoise.model" => "no denoising was applied",

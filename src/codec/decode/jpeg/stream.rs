@@ -13,6 +13,9 @@ const DHT: u8 = 0xC4;
 const DQT: u8 = 0xDB;
 const DRI: u8 = 0xDD;
 
+/// What a segment with a piece of an ICC profile begins with (ICC.1:2022, B.4).
+const ICC: &[u8] = b"ICC_PROFILE\0";
+
 /// Zeros behind the data of a sequential picture instead of its end marker. The decoder reads at most 8 bytes ahead, so a
 /// whole picture never meets the end of the buffer; one whose data ends early does, which is an error. Some bytes of the
 /// last row of blocks can still be missing unnoticed (tests allow 31) when someone has put an end marker behind the gap.
@@ -49,6 +52,8 @@ pub(super) struct Head<'a> {
     pub(super) frame: Frame,
     /// The EXIF block, from its TIFF header on.
     pub(super) exif: Option<&'a [u8]>,
+    /// Pieces of an ICC profile: number, of how many, bytes.
+    icc: Vec<(u8, u8, &'a [u8])>,
     /// Resolution by JFIF.
     pub(super) dpi: Option<(f64, f64)>,
     /// Colour transform by Adobe's segment.
@@ -114,7 +119,7 @@ impl<'a> Head<'a> {
     /// Reads up to the first scan.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let (mut frame, mut exif, mut dpi, mut transform, mut is_jfif) = (None, None, None, None, false);
-        let mut tables = Vec::new();
+        let (mut tables, mut icc) = (Vec::new(), Vec::new());
         let mut at = 2;
         loop {
             let found = segment(bytes, at)?;
@@ -131,13 +136,18 @@ impl<'a> Head<'a> {
                 SOS => {
                     let frame = frame.ok_or_else(|| damaged("its picture begins before its size is given"))?;
                     let first_scan = payload.first().copied().unwrap_or(0);
-                    return Ok(Self { frame, exif, dpi, transform, is_jfif, first_scan, tables, scan: at });
+                    return Ok(Self { frame, exif, icc, dpi, transform, is_jfif, first_scan, tables, scan: at });
                 }
                 0xE0 if payload.starts_with(b"JFIF\0") => {
                     is_jfif = true;
                     dpi = jfif_dpi(payload);
                 }
                 0xE1 if payload.starts_with(b"Exif\0") && payload.len() > 6 && exif.is_none() => exif = Some(&payload[6..]),
+                0xE2 => {
+                    if let Some([number, count, piece @ ..]) = payload.strip_prefix(ICC) {
+                        icc.push((*number, *count, piece));
+                    }
+                }
                 0xEE if payload.starts_with(b"Adobe") => transform = payload.get(11).copied(),
                 EOI => return Err(truncated("it has no picture before its end marker")),
                 0xC3 => return Err(unsupported("lossless JPEG")),
@@ -151,6 +161,19 @@ impl<'a> Head<'a> {
             }
             at = found.end;
         }
+    }
+
+    /// The ICC profile, put together from its pieces, if there is one; words when pieces are missing.
+    pub(super) fn icc(&self) -> Result<Option<Vec<u8>>, String> {
+        let Some(&(_, count, _)) = self.icc.first() else { return Ok(None) };
+        let mut pieces = self.icc.clone();
+        pieces.sort_by_key(|&(number, ..)| number);
+        let whole = pieces.len() == usize::from(count)
+            && pieces.iter().zip(1..).all(|(&(number, of, _), place)| number == place && of == count);
+        if !whole {
+            return Err(format!("the ICC profile was not used: {} of its {count} pieces were found", pieces.len()));
+        }
+        Ok(Some(pieces.into_iter().flat_map(|(.., piece)| piece).copied().collect()))
     }
 
     /// The colour model, as libjpeg tells it: JFIF means YCbCr, then Adobe's word counts, then the components' names.

@@ -306,3 +306,26 @@ fn memory_of_the_coefficients_is_counted() {
     // 16 bits for each of 19 × 17 blocks of 64 coefficients in three components.
     assert!(progressive.scratch_bytes > 19 * 17 * 64 * 3 * 2);
 }
+
+#[test]
+fn a_profile_in_pieces_is_put_together_whatever_their_order() {
+    let (_, bytes) = made(Channels::Rgb, |_| {});
+    let with = |pieces: &[(u8, u8, &[u8])]| {
+        let mut file = bytes[..2].to_vec();
+        for (number, count, piece) in pieces {
+            file.extend([0xFF, 0xE2]);
+            file.extend((2 + 14 + piece.len() as u16).to_be_bytes());
+            file.extend(b"ICC_PROFILE\0");
+            file.extend([*number, *count]);
+            file.extend(*piece);
+        }
+        file.extend(&bytes[2..]);
+        scan(&file).unwrap().declared
+    };
+    assert_eq!(with(&[(2, 3, b"b"), (1, 3, b"a"), (3, 3, b"c")]).icc.as_deref(), Some(&b"abc"[..]));
+    for broken in [&[(1, 2, &b"a"[..])][..], &[(1, 2, b"a"), (1, 2, b"a")], &[(0, 1, b"a")], &[(1, 1, b"a"), (2, 2, b"b")]] {
+        let declared = with(broken);
+        assert_eq!(declared.icc, None);
+        assert!(declared.oddities[0].contains("pieces"), "{declared:?}");
+    }
+}

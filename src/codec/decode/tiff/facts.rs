@@ -1,7 +1,7 @@
 //! What the tags of a TIFF's first page say, and whether its strips or tiles are all there.
 
 use tiff::decoder::{ChunkType, ifd::Value};
-use tiff::tags::Tag;
+use tiff::tags::{IfdPointer, Tag};
 
 use super::{Open, failed};
 use crate::codec::exif;
@@ -39,6 +39,8 @@ pub(super) struct Facts {
     pub(super) planar: bool,
     pub(super) orientation: Option<u8>,
     pub(super) dpi: Option<(f64, f64)>,
+    pub(super) icc: Option<Vec<u8>>,
+    pub(super) exif_colour_space: Option<u32>,
     is_rgb: bool,
 }
 
@@ -104,6 +106,9 @@ impl Facts {
             planar,
             orientation: decoder.find_tag_unsigned::<u32>(Tag::Orientation).ok().flatten().and_then(exif::orientation_of),
             dpi: resolution(decoder),
+            // One that cannot be read is as good as none.
+            icc: decoder.get_tag_u8_vec(Tag::IccProfile).ok().filter(|icc| !icc.is_empty()),
+            exif_colour_space: exif_colour_space(decoder),
             is_rgb,
         };
         require_chunks(decoder, &facts, compression, length)?;
@@ -218,4 +223,11 @@ fn resolution(decoder: &mut Open<'_>) -> Option<(f64, f64)> {
     // Inches when nothing else is said (TIFF 6.0, section 8).
     let unit = decoder.find_tag_unsigned::<u32>(Tag::ResolutionUnit).ok().flatten().unwrap_or(2);
     exif::dpi_of(x, y, unit)
+}
+
+/// ColorSpace (tag 0xA001) of the EXIF directory, if there is one.
+fn exif_colour_space(decoder: &mut Open<'_>) -> Option<u32> {
+    let at = decoder.find_tag_unsigned::<u64>(Tag::ExifDirectory).ok()??;
+    let directory = decoder.read_directory(IfdPointer(at)).ok()?;
+    decoder.read_directory_tags(&directory).find_tag_unsigned::<u32>(Tag::Unknown(0xA001)).ok()?
 }
