@@ -6,8 +6,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::codec::Format;
 use crate::inference::{Precision, Provider};
 use crate::job::JobState;
+use crate::routing::Scene;
 
 pub use cell::Cell;
 
@@ -56,6 +58,8 @@ pub enum Command {
     Run,
     /// Look at every ingest root once, work until nothing can be claimed, exit
     Once,
+    /// Colour pictures now: no ledger, no daemon, the record beside the result
+    Colorize(Colorize),
     /// Jobs by state, roots, device
     Status(Form),
     /// List jobs, newest first
@@ -130,6 +134,34 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 200)]
         limit: u32,
     },
+}
+
+/// Which pictures, and how.
+#[derive(Debug, Args)]
+pub struct Colorize {
+    /// Scans; they are read, never changed
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// A directory for the results, or, of one scan, the file to write; default: the directory you are in
+    #[arg(short, long, value_name = "FILE|DIR")]
+    pub output: Option<PathBuf>,
+    /// What kind of picture they are; default: the scene network decides
+    #[arg(long, value_name = "portrait|architecture|other", value_parser = coloured_scene)]
+    pub scene: Option<Scene>,
+    /// Height of the network's copy, pixels
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(32..=4096))]
+    pub height: Option<u32>,
+    /// Number format asked of the colour network; default: device.precision of the configuration
+    #[arg(long, value_name = "fp16|fp32")]
+    pub precision: Option<Precision>,
+    /// Format of the results; default: by the name given with -o, else output.format of the configuration
+    #[arg(long, value_name = "jpeg|png|tiff")]
+    pub format: Option<Format>,
+}
+
+fn coloured_scene(text: &str) -> Result<Scene, String> {
+    let named = text.parse::<Scene>().ok().filter(|scene| Scene::COLOURED.contains(scene));
+    named.ok_or_else(|| format!("{text:?} is none of portrait, architecture, other"))
 }
 
 /// A kind of session of `bench --networks`.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use moxcms::{
-    ColorProfile, DataColorSpace, Layout, Matrix3d, RenderingIntent, ToneReprCurve, TransformExecutor, TransformOptions,
+    BarycentricWeightScale, ColorProfile, DataColorSpace, Layout, Matrix3d, RenderingIntent, ToneReprCurve, TransformExecutor,
+    TransformOptions,
 };
 
 use super::declared::{Declared, Meaning, choose};
@@ -196,8 +197,13 @@ fn executor(profile: &ColorProfile, from: Layout) -> Option<Executor> {
     // A curve without entries is the identity (ICC.1:2022, 10.6).
     let identity = || Some(ToneReprCurve::Lut(Vec::new()));
     (linear.red_trc, linear.green_trc, linear.blue_trc, linear.cicp) = (identity(), identity(), identity(), None);
-    // In floats: in whole numbers the library's results are too coarse for 0.05 L* in the dark.
-    let options = TransformOptions { rendering_intent: RenderingIntent::RelativeColorimetric, ..TransformOptions::default() };
+    // By default the library tells 256 places in a table apart, which is 0.1 L* too coarse for 16 bits; in whole numbers its finer way
+    // gives black (0.8.1), in floats it is right.
+    let options = TransformOptions {
+        rendering_intent: RenderingIntent::RelativeColorimetric,
+        barycentric_weight_scale: BarycentricWeightScale::High,
+        ..TransformOptions::default()
+    };
     profile.create_transform_f32(from, &linear, Layout::Rgb, options).ok()
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod colorize;
 mod configuration;
 mod decide;
 mod doctor;
@@ -28,6 +29,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Setup { cuda } => setup::setup(cuda),
         Command::Run => work::run(settings()?).await,
         Command::Once => work::once(settings()?).await,
+        Command::Colorize(request) => colorize::colorize(settings()?, &request).await,
         Command::Status(form) => look::status(&settings()?, form).await,
         Command::Jobs { state, collection, limit, form } => look::jobs(&settings()?, state, collection, limit, form).await,
         Command::Show { what, form } => look::show(&settings()?, &what, form).await,

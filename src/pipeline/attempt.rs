@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::record::{Made, ScanFile, assemble};
 use super::{ApplyTo, MemoryBudget, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, ladder, prepare};
 use crate::codec::{self, ScanHeader};
+use crate::digest::Digest;
 use crate::imaging;
 use crate::inference::{self, Engine};
 use crate::ingest::{self, RootIdentity};
@@ -106,7 +107,8 @@ pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, 
     let (root, relative, bytes) = watch.time("read", || read(place, claim, profile))?;
     let header = codec::read_header(&bytes, &profile.limits)?;
     let target = derivative_path(profile, claim, &header);
-    if let Some(adopted) = adopt(profile, claim, &target)? {
+    // An earlier process may have died between publishing and settling.
+    if let Some(adopted) = adopt(&profile.output_root, &target, &claim.source, &claim.recipe)? {
         return Ok(Attempt::Published { derivative: adopted, adopted: true });
     }
     let _share = place.budget.acquire(cost_mib(&header, bytes.len() as u64, profile.format, profile.denoise.apply_to));
@@ -177,15 +179,15 @@ fn derivative_path(profile: &Profile, claim: &ClaimedJob, header: &ScanHeader) -
     publish::derivative_path(&claim.relative, &claim.source, &claim.recipe, extension)
 }
 
-/// A pair already in place that is this job's work: an earlier process died between publishing and settling.
-fn adopt(profile: &Profile, claim: &ClaimedJob, target: &Path) -> Result<Option<Derivative>, StageError> {
-    let (digest, record) = match publish::existing(&profile.output_root, target)? {
+/// A pair already in place that was made of this scan by this recipe.
+pub fn adopt(output_root: &Path, target: &Path, source: &Digest, recipe: &Digest) -> Result<Option<Derivative>, StageError> {
+    let (digest, record) = match publish::existing(output_root, target)? {
         Existing::Both { image_digest, record } => (image_digest, record),
         // A record alone is replaced by `publish`; an image alone is a conflict that `publish` reports.
         Existing::Nothing | Existing::RecordOnly | Existing::ImageOnly { .. } => return Ok(None),
     };
     let Ok(found) = Record::from_json(&record) else { return Ok(None) };
-    let ours = found.source.sha256 == claim.source && found.recipe.sha256 == claim.recipe && found.derivative.sha256 == digest;
+    let ours = found.source.sha256 == *source && found.recipe.sha256 == *recipe && found.derivative.sha256 == digest;
     let record = || String::from_utf8_lossy(&record).into_owned();
     Ok(ours.then(|| Derivative { relative: target.to_owned(), digest, record: record() }))
 }
@@ -224,10 +226,9 @@ pub fn cost_mib(header: &ScanHeader, file_bytes: u64, format: OutputFormat, appl
     (file_bytes + peak + FIXED) >> 20
 }
 
-/// Runs an attempt so that a panic is a failed attempt and nothing more.
-pub(super) fn attempt_caught(place: &Arc<Workplace>, claim: &ClaimedJob) -> Result<Attempt, StageError> {
-    let run = std::panic::AssertUnwindSafe(|| attempt(place, claim));
-    std::panic::catch_unwind(run).unwrap_or_else(|payload| {
+/// Runs work on a scan so that a panic is a failed attempt and nothing more.
+pub fn caught<T>(work: impl FnOnce() -> Result<T, StageError>) -> Result<T, StageError> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
         Err(StageError::panicked(text.as_deref().unwrap_or("no message")))

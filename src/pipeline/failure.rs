@@ -68,6 +68,12 @@ impl StageError {
         }
     }
 
+    /// A scan that is not worked on, and nobody's fault but the caller's.
+    pub fn refused(stage: &'static str, reason: String, hint: String) -> Self {
+        let disposition = Disposition::Permanent;
+        Self { stage, disposition, recovery: Recovery::Restart, reason, hint: Some(hint) }
+    }
+
     /// Too little room on the output volume to begin.
     pub fn no_room(volume: &std::path::Path, free_mib: u64, floor_mib: u64) -> Self {
         Self {

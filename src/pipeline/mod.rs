@@ -23,7 +23,7 @@ mod record;
 mod stopwatch;
 mod worker;
 
-pub use attempt::{Attempt, Outcome, Workplace, Workshop, cost_mib, make};
+pub use attempt::{Attempt, Outcome, Workplace, Workshop, adopt, caught, cost_mib, make};
 pub use budget::MemoryBudget;
 pub(crate) use failure::{NO_MEMORY, OFFLINE, WAITING};
 pub use failure::{Recovery, StageError};

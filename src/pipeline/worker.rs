@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::attempt::{Attempt, Workplace, attempt_caught};
+use super::attempt::{Attempt, Workplace, attempt, caught};
 use super::{Gate, Recovery, StageError, WAITING};
 use crate::job::{Disposition, JobState, RetryPolicy, Settlement, UnixMillis};
 use crate::store::{ClaimedJob, Ending, Recovered, Store, StoreError};
@@ -156,7 +156,7 @@ async fn work_on(shared: &Arc<Shared>, claim: ClaimedJob) -> Result<(), StoreErr
     let start = Instant::now();
     let place = Arc::clone(&shared.place);
     let (claim, result) = tokio::task::spawn_blocking(move || {
-        let result = attempt_caught(&place, &claim);
+        let result = caught(|| attempt(&place, &claim));
         (claim, result)
     })
     .await

@@ -7,6 +7,8 @@
 mod bad_input;
 /// The catalogue in an operator's hands.
 mod catalogue;
+/// Pictures without a ledger.
+mod colorize;
 /// Commands that only look or decide.
 mod commands;
 /// Printed and typed pages among the photographs.

@@ -74,7 +74,7 @@ impl Writer<'_> {
             page.y_resolution(y);
         }
         if let Some(profile) = super::profile_of(self.image) {
-            page.encoder().write_tag(Tag::IccProfile, &Opaque(profile))?;
+            page.encoder().write_tag(Tag::IccProfile, Opaque(profile))?;
         }
         page.write_data(samples)?;
         Ok(file.into_inner())
