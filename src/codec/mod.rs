@@ -2,7 +2,8 @@
 //!
 //! The format is told by content, never by name. Sizes are checked from the header before a pixel is decoded or memory
 //! moves. Anything short, damaged or not understood is an error that says so: no decoder here fills a gap with grey.
-//! Pictures come out upright (EXIF orientation applied once). Colour profiles are not read: samples are taken as sRGB.
+//! Pictures come out upright (EXIF orientation applied once), with what their file says of their colour; what that means is the business
+//! of [`crate::colour`].
 //! Metadata other than resolution is not carried. Files, names and jobs are left to others.
 
 mod decode;

@@ -34,7 +34,7 @@ enum Reading {
         curves: [Curve; 3],
         matrix: [[f64; 3]; 3],
     },
-    /// The profile's own tables, from RGB to linear sRGB.
+    /// The profile's own tables, from RGB to sRGB.
     Tables(Executor),
 }
 
@@ -59,8 +59,8 @@ impl Curve {
         let from: Vec<f32> = if grey { codes.collect() } else { codes.flat_map(|code| [code; 3]).collect() };
         let mut to = vec![0.0; 3 * entries];
         run(&executor, &from, &mut to);
-        let luminance = |linear: &[f32; 3]| {
-            let weighted = srgb_weights().into_iter().zip(linear).map(|(weight, &linear)| weight * f64::from(linear));
+        let luminance = |srgb: &[f32; 3]| {
+            let weighted = srgb_weights().into_iter().zip(srgb).map(|(weight, &value)| weight * srgb_to_linear(f64::from(value)));
             weighted.sum::<f64>().clamp(0.0, 1.0) as f32
         };
         Some(Self(to.as_chunks::<3>().0.iter().map(luminance).collect()))
@@ -121,9 +121,9 @@ impl Colour {
                 matrix.map(|row| row[0] * linear[0] + row[1] * linear[1] + row[2] * linear[2])
             }
             Reading::Tables(executor) => {
-                let mut linear = [0.0; 3];
-                run(executor, &rgb.map(|value| value as f32), &mut linear);
-                linear.map(f64::from)
+                let mut srgb = [0.0; 3];
+                run(executor, &rgb.map(|value| value as f32), &mut srgb);
+                srgb.map(|value| srgb_to_linear(f64::from(value)))
             }
         };
         linear_to_lab(linear)
@@ -193,10 +193,6 @@ impl Reading {
 }
 
 fn executor(profile: &ColorProfile, from: Layout) -> Option<Executor> {
-    let mut linear = ColorProfile::new_srgb();
-    // A curve without entries is the identity (ICC.1:2022, 10.6).
-    let identity = || Some(ToneReprCurve::Lut(Vec::new()));
-    (linear.red_trc, linear.green_trc, linear.blue_trc, linear.cicp) = (identity(), identity(), identity(), None);
     // By default the library tells 256 places in a table apart, which is 0.1 L* too coarse for 16 bits; in whole numbers its finer way
     // gives black (0.8.1), in floats it is right.
     let options = TransformOptions {
@@ -204,10 +200,10 @@ fn executor(profile: &ColorProfile, from: Layout) -> Option<Executor> {
         barycentric_weight_scale: BarycentricWeightScale::High,
         ..TransformOptions::default()
     };
-    profile.create_transform_f32(from, &linear, Layout::Rgb, options).ok()
+    profile.create_transform_f32(from, &ColorProfile::new_srgb(), Layout::Rgb, options).ok()
 }
 
-/// From encoded samples to linear sRGB; `to` has three for each pixel.
+/// From encoded samples to encoded sRGB, 0..=1; `to` has three for each pixel.
 fn run(executor: &Executor, from: &[f32], to: &mut [f32]) {
     executor.transform(from, to).expect("the layouts were told when it was made, and only lengths that do not fit them fail");
 }

@@ -74,12 +74,12 @@ pub fn grey_of_codes(scan: &ScanImage, codes: &[u16]) -> ScanImage {
     ScanImage::new(scan.size(), scan.channels(), Samples::U16(samples)).expect("every pixel was given its code")
 }
 
-/// The grey picture of a scan through `to_linear`, which takes a run of encoded colour samples in 0..=1, one or three a pixel and no
-/// alpha, and gives red, green and blue of linear sRGB for each pixel.
-pub fn grey_through(scan: &ScanImage, mut to_linear: impl FnMut(&[f32], &mut [f32])) -> ScanImage {
+/// The grey picture of a scan through `to_srgb`, which takes a run of encoded colour samples in 0..=1, one or three a pixel and no
+/// alpha, and gives red, green and blue of sRGB, encoded in 0..=1, for each pixel.
+pub fn grey_through(scan: &ScanImage, mut to_srgb: impl FnMut(&[f32], &mut [f32])) -> ScanImage {
     let count = scan.channels().count();
     let colours = count - usize::from(scan.channels().has_alpha());
-    let (mut from, mut to) = (Vec::with_capacity(3 * RUN), vec![0.0; 3 * RUN]);
+    let (mut from, mut to, mut codes) = (Vec::with_capacity(3 * RUN), vec![0.0; 3 * RUN], vec![0_u16; 3 * RUN]);
     grey(scan, |first, out| {
         from.clear();
         let range = first * count..(first + out.len()) * count;
@@ -95,10 +95,11 @@ pub fn grey_through(scan: &ScanImage, mut to_linear: impl FnMut(&[f32], &mut [f3
             ),
         }
         let to = &mut to[..3 * out.len()];
-        to_linear(&from, to);
-        for (value, &[red, green, blue]) in out.iter_mut().zip(to.as_chunks::<3>().0) {
-            *value = LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue;
+        to_srgb(&from, to);
+        for (code, &value) in codes.iter_mut().zip(&*to) {
+            *code = u16::nearest(value.clamp(0.0, 1.0));
         }
+        luminance(Channels::Rgb, &codes[..to.len()], out);
     })
 }
 
@@ -146,10 +147,6 @@ mod tests {
         ScanImage::new(size, channels, samples).unwrap()
     }
 
-    fn linear_of(encoded: f32) -> f32 {
-        srgb_to_linear(f64::from(encoded)) as f32
-    }
-
     fn alphas(image: &ScanImage) -> Vec<u16> {
         let count = image.channels().count();
         match image.samples() {
@@ -168,8 +165,7 @@ mod tests {
                 let linear: Vec<f32> =
                     (0..codes).map(|code| srgb_to_linear(f64::from(code) / f64::from(codes - 1)) as f32).collect();
                 let tables = LuminanceTables::new([&linear; 3], srgb_weights());
-                let through =
-                    grey_through(&scan, |from, to| to.iter_mut().zip(from).for_each(|(to, &from)| *to = linear_of(from)));
+                let through = grey_through(&scan, |from, to| to.copy_from_slice(from));
                 for grey in [grey_of_srgb(&scan), grey_of_luminance(&scan, &tables), through] {
                     assert!(lightness_difference(&scan, &grey).unwrap().max < 0.002, "{channels:?} {wide}");
                     if channels.has_alpha() {
@@ -190,7 +186,7 @@ mod tests {
                 let grey = grey_of_codes(&scan, &codes);
                 assert!(lightness_difference(&scan, &grey).unwrap().max < 1e-3);
                 let through = grey_through(&scan, |from, to| {
-                    to.as_chunks_mut::<3>().0.iter_mut().zip(from).for_each(|(to, &from)| *to = [linear_of(from); 3]);
+                    to.as_chunks_mut::<3>().0.iter_mut().zip(from).for_each(|(to, &from)| *to = [from; 3]);
                 });
                 assert!(lightness_difference(&scan, &through).unwrap().max < 0.002);
             }

@@ -11,6 +11,8 @@ mod catalogue;
 mod colorize;
 /// Commands that only look or decide.
 mod commands;
+/// Scans as other programs write them.
+mod corpus;
 /// Printed and typed pages among the photographs.
 mod documents;
 /// ONNX files of others as colour networks.

@@ -1,17 +1,22 @@
-//! TIFF and BigTIFF: grey and RGB with or without alpha, 8 and 16 bits, strips and tiles, chunky and planar, stored as they
-//! are or as LZW, Deflate or PackBits; bilevel and 2- and 4-bit grey are expanded to 8 bits.
+//! TIFF and BigTIFF: grey, RGB and palettes, with or without alpha, strips and tiles, chunky and planar, stored as they are or as LZW,
+//! Deflate, PackBits, Zstandard or CCITT Group 4. Bilevel and 2- and 4-bit grey are expanded to 8 bits; whole numbers of 32 bits and
+//! floating-point samples, which must lie in 0..=1, become 16 bits.
 //!
 //! The first page is the scan; a first page that calls itself a reduced copy is refused. Samples beyond colour and alpha
 //! (a scanner's infrared channel) are left out. Alpha that was multiplied into the colour is divided out again.
 
 mod facts;
+mod palette;
 
+use std::borrow::Cow;
 use std::io::{Cursor, ErrorKind};
 
 use tiff::TiffError;
 use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
+use tiff::tags::Tag;
 
 use self::facts::{Alpha, Facts};
+use self::palette::Palette;
 use super::Stored;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
@@ -32,22 +37,39 @@ fn failed(error: TiffError) -> DecodeError {
 }
 
 pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
-    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(failed)?;
-    let facts = Facts::read(&mut decoder, bytes.len() as u64, limits)?;
+    let (file, palette) = readable(bytes)?;
+    let mut decoder = Decoder::new(Cursor::new(&file[..])).map_err(failed)?;
+    let facts = Facts::read(&mut decoder, bytes.len() as u64, limits, palette)?;
     Ok(facts.header())
 }
 
-pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
+/// The file as the library reads it, and the palette of a first page whose samples are indices.
+fn readable(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Palette>), DecodeError> {
     let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(failed)?;
-    let facts = Facts::read(&mut decoder, bytes.len() as u64, limits)?;
+    let mut number = |tag, default| decoder.find_tag_unsigned::<u16>(tag).ok().flatten().unwrap_or(default);
+    let (photometric, bits) = (number(Tag::PhotometricInterpretation, u16::MAX), number(Tag::BitsPerSample, 1));
+    let Some(palette) = Palette::read(&mut decoder, photometric, bits)? else { return Ok((Cow::Borrowed(bytes), None)) };
+    let copy = palette::as_grey(bytes).ok_or_else(|| DecodeError::damaged(Format::Tiff, "its tags contradict each other"))?;
+    Ok((Cow::Owned(copy), Some(palette)))
+}
+
+pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
+    let (file, palette) = readable(bytes)?;
+    let mut decoder = Decoder::new(Cursor::new(&file[..])).map_err(failed)?;
+    let facts = Facts::read(&mut decoder, bytes.len() as u64, limits, palette)?;
     let header = facts.header();
     header.reserve()?;
     let raw = read(decoder, bytes, &facts)?;
     let samples = match raw {
-        DecodingResult::U8(raw) if facts.bits < 8 => Samples::U8(expand(&raw, &facts)),
+        DecodingResult::U8(raw) if facts.palette.is_some() => coloured(raw, &facts),
+        DecodingResult::U8(raw) if facts.bits < 8 => Samples::U8(expand(&raw, &facts, true)),
         DecodingResult::U8(raw) => Samples::U8(arrange(raw, &facts)?),
         DecodingResult::U16(raw) => Samples::U16(arrange(raw, &facts)?),
-        _ => return Err(DecodeError::unsupported(Format::Tiff, "samples that are not whole numbers of 8 or 16 bits")),
+        DecodingResult::U32(raw) => Samples::U16(arrange(narrowed(raw), &facts)?),
+        DecodingResult::F16(raw) => Samples::U16(arrange(from_floats(raw.into_iter().map(f64::from))?, &facts)?),
+        DecodingResult::F32(raw) => Samples::U16(arrange(from_floats(raw.into_iter().map(f64::from))?, &facts)?),
+        DecodingResult::F64(raw) => Samples::U16(arrange(from_floats(raw.into_iter())?, &facts)?),
+        _ => return Err(DecodeError::unsupported(Format::Tiff, "samples that are neither whole numbers nor floating-point")),
     };
     let image = ScanImage::new(header.size, header.channels, samples)
         .ok_or_else(|| DecodeError::damaged(Format::Tiff, "it has another number of samples than its tags say"))?;
@@ -68,6 +90,9 @@ fn read(mut decoder: Open<'_>, bytes: &[u8], facts: &Facts) -> Result<DecodingRe
     limits.intermediate_buffer_size = bytes.len();
     let mut decoder = decoder.with_limits(limits);
     if facts.planar && facts.samples > 1 && decoder.get_chunk_type() == ChunkType::Tile {
+        if facts.bits > 16 {
+            return Err(DecodeError::unsupported(Format::Tiff, format!("planes of {} bits in tiles", facts.bits)));
+        }
         return match facts.bits {
             16 => read_tiled_planes(
                 &mut decoder,
@@ -116,12 +141,41 @@ fn read_tiled_planes<T: Sample>(
     Ok(samples)
 }
 
-/// Spreads grey of 1, 2 or 4 bits, rows padded to whole bytes, over 0..=255.
-fn expand(raw: &[u8], facts: &Facts) -> Vec<u8> {
+/// Colours of indices.
+fn coloured(raw: Vec<u8>, facts: &Facts) -> Samples {
+    let palette = facts.palette.as_ref().expect("whoever calls has looked");
+    let indices = if facts.bits < 8 { expand(&raw, facts, false) } else { raw };
+    if palette.is_eight_bits() { Samples::U8(palette.eight(&indices)) } else { Samples::U16(palette.sixteen(&indices)) }
+}
+
+/// The nearest of 65 536 steps.
+fn narrowed(raw: Vec<u32>) -> Vec<u16> {
+    let nearest = |value: u32| (u64::from(value) * 65_535 + u64::from(u32::MAX / 2)) / u64::from(u32::MAX);
+    raw.into_iter().map(|value| nearest(value) as u16).collect()
+}
+
+/// How far above 1 or below 0 a float may lie and still be that: rounding of whoever wrote it.
+const FLOAT_TOLERANCE: f64 = 1e-4;
+
+/// Floating-point samples in 0..=1 as 16 bits. Others mean a scale that the file does not tell.
+fn from_floats(raw: impl Iterator<Item = f64>) -> Result<Vec<u16>, DecodeError> {
+    let sample = |value: f64| match value {
+        value if (-FLOAT_TOLERANCE..=1.0 + FLOAT_TOLERANCE).contains(&value) => {
+            Ok((value.clamp(0.0, 1.0) * 65_535.0).round() as u16)
+        }
+        value if value.is_nan() => Err(DecodeError::damaged(Format::Tiff, "it has samples that are no numbers")),
+        value => Err(DecodeError::unsupported(Format::Tiff, format!("floating-point samples outside 0 to 1 ({value})"))),
+    };
+    raw.map(sample).collect()
+}
+
+/// Values of 1, 2 or 4 bits, rows padded to whole bytes; `spread` over 0..=255, or as they are.
+fn expand(raw: &[u8], facts: &Facts, spread: bool) -> Vec<u8> {
     let bits = usize::from(facts.bits);
     let width = facts.size.width as usize;
     let most = (1_u16 << bits) - 1;
-    let scale = u8::try_from(255 / most).expect("255 is a multiple of 1, 3 and 15, none above it");
+    let scale = if spread { 255 / most } else { 1 };
+    let scale = u8::try_from(scale).expect("255 is a multiple of 1, 3 and 15, none above it");
     let sample = |row: &[u8], x: usize| {
         let bit = x * bits;
         (row[bit / 8] >> (8 - bits - bit % 8) & most as u8) * scale

@@ -3,6 +3,7 @@
 use tiff::decoder::{ChunkType, ifd::Value};
 use tiff::tags::{IfdPointer, Tag};
 
+use super::palette::Palette;
 use super::{Open, failed};
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
@@ -30,8 +31,10 @@ pub(super) enum Alpha {
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) size: Size,
-    /// Bits a stored sample: 1, 2, 4, 8 or 16.
+    /// Bits a stored sample: 1, 2, 4, 8, 16, 32 or 64.
     pub(super) bits: u16,
+    /// What indices mean, where the samples are indices.
+    pub(super) palette: Option<Palette>,
     /// Samples a stored pixel.
     pub(super) samples: u16,
     pub(super) channels: Channels,
@@ -56,7 +59,13 @@ fn number(decoder: &mut Open<'_>, tag: Tag, default: u16) -> Result<u16, DecodeE
 
 impl Facts {
     /// Reads and checks the tags; `length` is the file's, bytes.
-    pub(super) fn read(decoder: &mut Open<'_>, length: u64, limits: &DecodeLimits) -> Result<Self, DecodeError> {
+    /// `palette` is that of a page which calls its indices grey now.
+    pub(super) fn read(
+        decoder: &mut Open<'_>,
+        length: u64,
+        limits: &DecodeLimits,
+        palette: Option<Palette>,
+    ) -> Result<Self, DecodeError> {
         let (width, height) = decoder.dimensions().map_err(failed)?;
         let size = Size::new(width, height);
         limits.check(Format::Tiff, size)?;
@@ -85,6 +94,7 @@ impl Facts {
             _ => Alpha::None,
         };
         let channels = match (is_rgb, alpha == Alpha::None) {
+            (false, true) if palette.is_some() => Channels::Rgb,
             (false, true) => Channels::Grey,
             (false, false) => Channels::GreyAlpha,
             (true, true) => Channels::Rgb,
@@ -93,6 +103,9 @@ impl Facts {
         if photometric == WHITE_IS_ZERO && samples > 1 {
             return Err(unsupported("inverted grey with extra samples"));
         }
+        if palette.is_some() && samples > 1 {
+            return Err(unsupported("a palette with extra samples"));
+        }
         // The library undoes the predictor after it has left samples out, which garbles the rest.
         if is_rgb && has_predictor && !planar && usize::from(samples) > channels.count() {
             return Err(unsupported("a predictor over samples beyond colour and alpha"));
@@ -100,6 +113,7 @@ impl Facts {
         let facts = Self {
             size,
             bits,
+            palette,
             samples,
             channels,
             alpha,
@@ -127,11 +141,17 @@ impl Facts {
     }
 
     pub(super) fn header(&self) -> ScanHeader {
-        let rearranged = self.bits < 8 || self.planar && self.samples > 1 || self.decoded_samples() > self.channels.count();
+        let rearranged = !matches!(self.bits, 8 | 16) || self.planar && self.samples > 1;
+        let rearranged = rearranged || self.palette.is_some() || self.decoded_samples() > self.channels.count();
+        let bit_depth = match &self.palette {
+            Some(palette) if !palette.is_eight_bits() => 16,
+            _ if self.bits > 8 => 16,
+            _ => 8,
+        };
         ScanHeader {
             format: Format::Tiff,
             size: self.size,
-            bit_depth: if self.bits == 16 { 16 } else { 8 },
+            bit_depth,
             channels: self.channels,
             scratch_bytes: if rearranged { self.stored_bytes() } else { 0 },
         }
@@ -140,11 +160,13 @@ impl Facts {
 
 fn require_compression(compression: u16) -> Result<(), DecodeError> {
     let name = match compression {
-        1 | 5 | 8 | 32_773 | 32_946 => return Ok(()),
-        2..=4 => "fax compression (CCITT)",
-        6 | 7 => "JPEG compression inside TIFF",
+        1 | 4 | 5 | 8 | 32_773 | 32_946 | 50_000 => return Ok(()),
+        2 => "CCITT run-length compression",
+        3 => "CCITT Group 3 compression",
+        6 => "JPEG compression of the old style inside TIFF",
+        7 => "JPEG compression inside TIFF",
+        34_887 => "LERC compression",
         33_003 | 33_005 | 34_712 => "JPEG 2000 compression inside TIFF",
-        50_000 => "Zstandard compression",
         50_001 => "WebP compression inside TIFF",
         other => return Err(unsupported(format!("compression method {other}"))),
     };
@@ -163,16 +185,16 @@ fn require_samples(decoder: &mut Open<'_>, photometric: u16, bits: u16, samples:
         other => return Err(unsupported(format!("photometric interpretation {other}"))),
     }
     match number(decoder, Tag::SampleFormat, 1)? {
-        1 => {}
+        1 if bits <= 32 => {}
         2 => return Err(unsupported("signed samples")),
-        3 => return Err(unsupported(format!("{bits}-bit floating-point samples"))),
+        3 if matches!(bits, 16 | 32 | 64) && photometric != WHITE_IS_ZERO => return require_count(samples),
+        3 => return Err(unsupported(format!("inverted or {bits}-bit floating-point samples"))),
+        1 => return Err(unsupported(format!("{bits} bits a sample"))),
         other => return Err(unsupported(format!("sample format {other}"))),
     }
-    if samples > MAX_SAMPLES {
-        return Err(unsupported(format!("{samples} samples a pixel")));
-    }
+    require_count(samples)?;
     match bits {
-        8 | 16 => {}
+        8 | 16 | 32 => {}
         1 | 2 | 4 if samples == 1 && photometric != RGB => {}
         _ => return Err(unsupported(format!("{bits} bits a sample"))),
     }
@@ -180,6 +202,13 @@ fn require_samples(decoder: &mut Open<'_>, photometric: u16, bits: u16, samples:
         return Err(unsupported("bits stored from the right (FillOrder 2)"));
     }
     Ok(())
+}
+
+fn require_count(samples: u16) -> Result<(), DecodeError> {
+    match samples {
+        0..=MAX_SAMPLES => Ok(()),
+        samples => Err(unsupported(format!("{samples} samples a pixel"))),
+    }
 }
 
 /// Every strip or tile must lie within the file, and an uncompressed one must be long enough: the library would read on

@@ -295,17 +295,18 @@ fn what_is_not_supported_says_so() {
     let rgb = || Page::new((2, 1), 8, 3, 2, 1, vec![vec![1, 2, 3, 4, 5, 6]]);
     let grey = |bits: u32| Page::new((2, 1), bits, 1, 1, 1, vec![vec![0; 64]]);
     for (page, word) in [
-        (small().with(262, SHORT, &[3]), "palette"),
         (rgb().with(262, SHORT, &[8]), "CIELab"),
         (rgb().with(262, SHORT, &[6]), "YCbCr"),
         (Page::new((1, 1), 8, 4, 5, 1, vec![vec![0; 4]]), "CMYK"),
-        (grey(32), "32 bits"),
+        (grey(64), "64 bits"),
         (grey(12), "12 bits"),
-        (grey(32).with(339, SHORT, &[3]), "floating-point"),
+        (grey(24).with(339, SHORT, &[3]), "floating-point"),
         (grey(16).with(339, SHORT, &[2]), "signed"),
         (grey(1).with(266, SHORT, &[2]), "FillOrder"),
         (small().with(259, SHORT, &[7]), "JPEG"),
-        (small().with(259, SHORT, &[4]), "CCITT"),
+        (small().with(259, SHORT, &[3]), "CCITT Group 3"),
+        (small().with(259, SHORT, &[6]), "old style"),
+        (small().with(259, SHORT, &[34_887]), "LERC"),
         (small().with(254, LONG, &[1]), "reduced copy"),
         (Page::new((1, 1), 8, 2, 0, 1, vec![vec![0; 2]]).with(338, SHORT, &[2]), "inverted"),
         (Page::new((1, 1), 8, 4, 2, 1, vec![vec![0; 4]]).with(338, SHORT, &[0]).with(317, SHORT, &[2]), "predictor"),
@@ -330,4 +331,46 @@ fn the_first_page_is_the_scan() {
     two[end - 4..].copy_from_slice(&(end as u32).to_le_bytes());
     two.extend([0; 6]);
     assert_eq!(decode(&two, &DecodeLimits::default()).unwrap().image, image);
+}
+
+/// Four indices under a palette of `bits`, whose entries are `entry` times their index and channel.
+fn indexed(bits: u32, indices: Vec<u8>, entry: impl Fn(u32, u32) -> u32) -> Page {
+    let map: Vec<u32> =
+        (0..3).flat_map(|channel| (0..1 << bits).map(move |index| (channel, index))).map(|(c, i)| entry(c, i)).collect();
+    Page::new((2, 2), bits, 1, 3, 2, vec![indices]).with(320, SHORT, &map)
+}
+
+#[test]
+fn indices_become_the_colours_of_their_palette() {
+    for big_endian in [false, true] {
+        let mut page = indexed(8, vec![0, 1, 2, 200], |channel, index| 257 * (index / (channel + 1)));
+        page.big_endian = big_endian;
+        let found = scan(&page).unwrap();
+        assert_eq!((found.image.channels(), found.header.channels, found.header.bit_depth), (Channels::Rgb, Channels::Rgb, 8));
+        assert_eq!(eight(&page), [0, 0, 0, 1, 0, 0, 2, 1, 0, 200, 100, 66]);
+    }
+    // Four bits, rows padded to bytes; entries that 8 bits do not hold.
+    let page = indexed(4, vec![0x01, 0xF2], |channel, index| index * 1000 + channel);
+    assert_eq!(sixteen(&page), [0, 1, 2, 1000, 1001, 1002, 15_000, 15_001, 15_002, 2000, 2001, 2002]);
+    // As some write it, 256 times the byte.
+    assert_eq!(eight(&indexed(1, vec![0x40, 0x80], |_, index| index * 0xFF00)), [0, 0, 0, 255, 255, 255, 255, 255, 255, 0, 0, 0]);
+    let short = small().with(262, SHORT, &[3]).with(320, SHORT, &[1, 2, 3]);
+    assert!(matches!(scan(&short), Err(DecodeError::Damaged { .. })));
+}
+
+#[test]
+fn wide_and_floating_samples_become_sixteen_bits() {
+    let whole: Vec<u8> = [0_u32, u32::MAX, 0x8000_0000, 65_537 * 3].iter().flat_map(|value| value.to_le_bytes()).collect();
+    assert_eq!(sixteen(&Page::new((2, 2), 32, 1, 1, 2, vec![whole])), [0, 65_535, 32_768, 3]);
+    let floats = |values: [f32; 4]| {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Page::new((2, 2), 32, 1, 1, 2, vec![bytes]).with(339, SHORT, &[3])
+    };
+    assert_eq!(sixteen(&floats([0.0, 1.0, 0.5, 1.000_05])), [0, 65_535, 32_768, 65_535]);
+    let halves: Vec<u8> = [0x3C00_u16, 0x3800].iter().flat_map(|value| value.to_le_bytes()).collect();
+    assert_eq!(sixteen(&Page::new((2, 1), 16, 1, 1, 1, vec![halves]).with(339, SHORT, &[3])), [65_535, 32_768]);
+    // A scale that the file does not tell, and no numbers at all.
+    let error = scan(&floats([0.0, 255.0, 3.0, 4.0])).unwrap_err();
+    assert!(matches!(&error, DecodeError::Unsupported { .. }) && error.to_string().contains("outside 0 to 1"), "{error}");
+    assert!(matches!(scan(&floats([0.0, f32::NAN, 0.1, 0.2])), Err(DecodeError::Damaged { .. })));
 }
