@@ -67,7 +67,19 @@ pub(super) fn read(block: &[u8]) -> ExifFacts {
     ExifFacts {
         orientation: number(Tag::Orientation).and_then(orientation_of),
         dpi: dpi_of(ratio(Tag::XResolution), ratio(Tag::YResolution), unit),
-        colour_space: number(Tag::ColorSpace),
+        colour_space: match number(Tag::ColorSpace) {
+            // The interoperability index of DCF 2.0's optional colour space is how cameras mark Adobe RGB.
+            Some(65_535) if interoperability(&exif) == Some(b"R03") => Some(2),
+            space => space,
+        },
+    }
+}
+
+/// Tag 1 of the interoperability directory, without what ends it.
+fn interoperability(exif: &exif::Exif) -> Option<&[u8]> {
+    match &exif.get_field(Tag::InteroperabilityIndex, In::PRIMARY)?.value {
+        Value::Ascii(texts) => texts.first().map(|text| text.strip_suffix(b"\0").unwrap_or(text)),
+        _ => None,
     }
 }
 

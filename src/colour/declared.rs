@@ -22,6 +22,8 @@ pub struct Cicp {
     pub primaries: u8,
     /// Transfer characteristics, table 3.
     pub transfer: u8,
+    /// Whether black and white are the first and the last code.
+    pub full_range: bool,
 }
 
 /// What a file says of its samples' colour.
@@ -37,7 +39,8 @@ pub struct Declared {
     pub gamma: Option<f32>,
     /// PNG's cHRM: x and y of white, red, green, blue.
     pub chromaticities: Option<[[f32; 2]; 4]>,
-    /// EXIF's ColorSpace: 1 is sRGB, 2 (not in the standard, but written) Adobe RGB, 65535 uncalibrated.
+    /// EXIF's ColorSpace: 1 is sRGB, 2 (not in the standard, but written) Adobe RGB, 65535 uncalibrated; the mark of DCF for Adobe RGB
+    /// counts as 2.
     pub exif_colour_space: Option<u32>,
     /// What was found and could not be used, in words; decoders add theirs.
     pub oddities: Vec<String>,
@@ -131,6 +134,10 @@ pub(super) fn choose(declared: &Declared, rgb: bool) -> (Meaning, Option<ColorPr
         match declared.exif_colour_space {
             Some(1) => found(Basis::Exif, Some("sRGB".to_owned()), None),
             Some(2) => found(Basis::Exif, Some("Adobe RGB".to_owned()), Some(ColorProfile::new_adobe_rgb())),
+            Some(other) if refused.is_empty() && declared.icc.is_none() => {
+                refused.push(format!("EXIF's ColorSpace is {other}: uncalibrated, or unknown"));
+                found(Basis::Assumed, None, None)
+            }
             _ => found(Basis::Assumed, None, None),
         }
     };
@@ -155,6 +162,9 @@ fn icc_profile(bytes: &[u8], rgb: bool) -> Result<ColorProfile, String> {
 
 fn cicp_profile(cicp: Cicp) -> Result<ColorProfile, String> {
     let unknown = || format!("cICP names primaries {} and transfer {}, which are not used here", cicp.primaries, cicp.transfer);
+    if !cicp.full_range {
+        return Err("cICP says narrow range, as video has it, which is not used here".to_owned());
+    }
     let color_primaries = cicp.primaries.try_into().map_err(|_| unknown())?;
     let transfer_characteristics: TransferCharacteristics = cicp.transfer.try_into().map_err(|_| unknown())?;
     // Of light in absolute units (PQ, HLG) there is no white for L* to count from.

@@ -9,7 +9,7 @@ use moxcms::{
 };
 
 use super::declared::{Declared, Meaning, choose};
-use crate::imaging::lab::{linear_to_lab, linear_to_srgb, srgb_to_linear};
+use crate::imaging::lab::{linear_to_lab, linear_to_srgb, luminance_of_lightness, srgb_to_linear};
 use crate::imaging::{
     Channels, LuminanceTables, ScanImage, grey_of_codes, grey_of_luminance, grey_of_srgb, grey_through, srgb_weights,
 };
@@ -50,6 +50,15 @@ impl Curve {
         let at = |index: usize| evaluator.evaluate_value(index as f32 / (entries - 1) as f32);
         let values: Vec<f32> = (0..entries).map(at).collect();
         values.iter().all(|value| value.is_finite()).then(|| Self(values.iter().map(|value| value.clamp(0.0, 1.0)).collect()))
+    }
+
+    /// From a grey profile's curve, which gives luminance, or lightness where that is what the profile connects to (ICC.1:2022, 8.3.4).
+    fn of_grey(profile: &ColorProfile, entries: usize) -> Option<Self> {
+        let curve = Self::of(profile.gray_trc.as_ref()?, entries)?;
+        if profile.pcs != DataColorSpace::Lab {
+            return Some(curve);
+        }
+        Some(Self(curve.0.iter().map(|&value| luminance_of_lightness(100.0 * f64::from(value)) as f32).collect()))
     }
 
     /// The luminance of greys by a profile's tables.
@@ -168,15 +177,16 @@ impl Reading {
         let grey = profile.color_space == DataColorSpace::Gray;
         if !channels.is_rgb() {
             // The neutrals of a profile for RGB stand for greys: its curves are one and the same, or should be.
-            let curve = match (has_tables, grey) {
-                (true, _) => Curve::through(profile, grey, entries)?,
-                (false, true) => Curve::of(profile.gray_trc.as_ref()?, entries)?,
-                (false, false) => Curve::of(profile.green_trc.as_ref()?, entries)?,
+            let through = if has_tables { Curve::through(profile, grey, entries) } else { None };
+            let curve = match through {
+                Some(curve) => curve,
+                None if grey => Curve::of_grey(profile, entries)?,
+                None => Curve::of(profile.green_trc.as_ref()?, entries)?,
             };
             return Some(if curve.is_srgb() { Self::Srgb } else { Self::Grey(curve) });
         }
-        if has_tables {
-            return Some(Self::Tables(executor(profile, Layout::Rgb)?));
+        if has_tables && let Some(executor) = executor(profile, Layout::Rgb) {
+            return Some(Self::Tables(executor));
         }
         let trc = [&profile.red_trc, &profile.green_trc, &profile.blue_trc];
         let mut curves = Vec::with_capacity(3);
@@ -193,10 +203,15 @@ impl Reading {
 }
 
 fn executor(profile: &ColorProfile, from: Layout) -> Option<Executor> {
+    // The perceptual table stands for every intent that has none of its own (ICC.1:2022, 8.3.2).
+    let rendering_intent = match profile.lut_a_to_b_colorimetric {
+        Some(_) => RenderingIntent::RelativeColorimetric,
+        None => RenderingIntent::Perceptual,
+    };
     // By default the library tells 256 places in a table apart, which is 0.1 L* too coarse for 16 bits; in whole numbers its finer way
     // gives black (0.8.1), in floats it is right.
     let options = TransformOptions {
-        rendering_intent: RenderingIntent::RelativeColorimetric,
+        rendering_intent,
         barycentric_weight_scale: BarycentricWeightScale::High,
         ..TransformOptions::default()
     };
@@ -211,8 +226,11 @@ fn run(executor: &Executor, from: &[f32], to: &mut [f32]) {
 /// Linear light of the profile to linear sRGB; its white becomes white, whatever its colorants sum up to.
 fn to_srgb(profile: &ColorProfile) -> Option<[[f64; 3]; 3]> {
     let Matrix3d { v } = profile.transform_matrix(&ColorProfile::new_srgb());
-    let rows = v.map(|row| row.map(|value| value / row.iter().sum::<f64>()));
-    rows.iter().flatten().all(|value| value.is_finite()).then_some(rows)
+    let sums = v.map(|row| row.iter().sum::<f64>());
+    // Colorants that are far from adding up to white are none.
+    let plausible = sums.iter().all(|sum| (0.5..=2.0).contains(sum)) && v.iter().flatten().all(|value| value.abs() < 20.0);
+    let row = |index: usize| v[index].map(|value| value / sums[index]);
+    plausible.then(|| [row(0), row(1), row(2)])
 }
 
 #[cfg(test)]

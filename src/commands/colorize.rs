@@ -128,7 +128,7 @@ fn all(settings: &Settings, files: &[PathBuf], place: &Place) -> Result<(), Fail
         say(&plain(file.display()));
         let begun = Instant::now();
         let name = plain(file.display());
-        let line = match one(&shop, &profile, file, place) {
+        let line = match pipeline::caught(|| one(&shop, &profile, file, place)) {
             Ok(Made::Written { path, scene }) => {
                 let seconds = begun.elapsed().as_secs_f64();
                 format!("coloured  {name} -> {} ({scene}, {seconds:.1} s)\n", plain(path.display()))
@@ -189,8 +189,7 @@ fn one(shop: &Workshop, profile: &Profile, file: &Path, place: &Place) -> Result
     }
     let job = JobRecord { id: None, claim: None, failures: 0, collection: None };
     let scan = ScanFile { root: None, relative: file, bytes: &bytes, digest, job };
-    let made = pipeline::caught(|| pipeline::make(shop, profile, &scan, &relative, &mut Stopwatch::default()))?;
-    let made = match made {
+    let made = match pipeline::make(shop, profile, &scan, &relative, &mut Stopwatch::default())? {
         Outcome::Derivative(made) => made,
         Outcome::Skipped(reason) => return Ok(Made::Skipped(reason)),
     };
@@ -199,8 +198,8 @@ fn one(shop: &Workshop, profile: &Profile, file: &Path, place: &Place) -> Result
         relative: &relative,
         image: &made.finished.bytes,
         record: made.record.to_json().as_bytes(),
-        // No job has the number 0; the process keeps two of these apart.
-        fence: &format!("0-{}", std::process::id()),
+        // No job has the number 0; chance keeps two of these apart, on whatever hosts they run.
+        fence: &format!("0-{}", fastrand::u64(..)),
         min_free_bytes: profile.min_free_bytes,
     })?;
     Ok(Made::Written { path, scene: made.record.route.scene })

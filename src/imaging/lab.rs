@@ -64,6 +64,11 @@ pub fn lightness_of_luminance(luminance: f64) -> f64 {
     116.0 * lab_f(luminance) - 16.0
 }
 
+/// Relative luminance in 0..=1 of a CIE L* in 0..=100.
+pub fn luminance_of_lightness(lightness: f64) -> f64 {
+    lab_f_inverse((lightness + 16.0) / 116.0)
+}
+
 /// L*, a*, b* of an sRGB-encoded colour in 0..=1.
 pub fn srgb_to_lab(rgb: [f64; 3]) -> [f64; 3] {
     linear_to_lab(rgb.map(srgb_to_linear))

@@ -10,7 +10,8 @@ use std::fmt;
 use super::lab::Sample;
 use super::opencv_lab::OpencvLab;
 use super::recombine::{Recombined, tame};
-use super::{Channels, ChromaPlanes, Plane, Samples, ScanImage, Size};
+use super::rows::Encode;
+use super::{Channels, ChromaPlanes, Depth, Plane, Samples, ScanImage, Size};
 
 /// What happens to a scan before the network, and to its chroma after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,21 +82,21 @@ fn encoded<S: Sample>(channels: Channels, pixel: &[S]) -> [f32; 3] {
 }
 
 /// Gives the scan's lightness, as OpenCV has it, the chroma of the small planes: nearest neighbour (`torch`'s
-/// `interpolate` by default), each channel clipped to 0..=1 and rounded to the scan's depth. Alpha is passed through; a chroma
+/// `interpolate` by default), each channel clipped to 0..=1 and rounded to the depth asked for. Alpha is passed through; a chroma
 /// value that is not a number counts as 0. The share in the result is that of clipped pixels.
 ///
 /// # Panics
 /// When the two chroma planes differ in size or are empty.
-pub fn parity_recombine(scan: &ScanImage, chroma: &ChromaPlanes) -> Recombined {
+pub fn parity_recombine(scan: &ScanImage, chroma: &ChromaPlanes, depth: Depth) -> Recombined {
     assert_eq!(chroma.a.size(), chroma.b.size(), "both chroma planes show one picture");
     assert!(chroma.a.size().pixels() > 0, "chroma planes have pixels");
-    let (samples, clipped) = match scan.samples() {
-        Samples::U8(samples) => {
-            let (samples, clipped) = colour(scan, samples, chroma);
+    let (samples, clipped) = match depth {
+        Depth::Eight => {
+            let (samples, clipped) = all(scan, chroma);
             (Samples::U8(samples), clipped)
         }
-        Samples::U16(samples) => {
-            let (samples, clipped) = colour(scan, samples, chroma);
+        Depth::Sixteen => {
+            let (samples, clipped) = all(scan, chroma);
             (Samples::U16(samples), clipped)
         }
     };
@@ -104,7 +105,14 @@ pub fn parity_recombine(scan: &ScanImage, chroma: &ChromaPlanes) -> Recombined {
     Recombined { image, out_of_gamut_share: clipped as f64 / scan.size().pixels() as f64 }
 }
 
-fn colour<S: Sample>(scan: &ScanImage, samples: &[S], chroma: &ChromaPlanes) -> (Vec<S>, u64) {
+fn all<T: Encode>(scan: &ScanImage, chroma: &ChromaPlanes) -> (Vec<T>, u64) {
+    match scan.samples() {
+        Samples::U8(samples) => colour(scan, samples, chroma),
+        Samples::U16(samples) => colour(scan, samples, chroma),
+    }
+}
+
+fn colour<S: Sample, T: Encode>(scan: &ScanImage, samples: &[S], chroma: &ChromaPlanes) -> (Vec<T>, u64) {
     let lab = OpencvLab::get();
     let (channels, size, small) = (scan.channels(), scan.size(), chroma.a.size());
     let columns: Vec<usize> = (0..size.width).map(|x| nearest(x, size.width, small.width)).collect();
@@ -118,9 +126,9 @@ fn colour<S: Sample>(scan: &ScanImage, samples: &[S], chroma: &ChromaPlanes) -> 
             let lightness = lab.lightness(encoded(channels, pixel));
             let (rgb, outside) = lab.rgb([lightness, tame(a[x]), tame(b[x])]);
             clipped += u64::from(outside);
-            out.extend(rgb.map(S::nearest));
+            out.extend(rgb.map(T::nearest));
             if channels.has_alpha() {
-                out.push(pixel[pixel.len() - 1]);
+                out.push(T::narrowed(pixel[pixel.len() - 1].widened()));
             }
         }
     }
@@ -155,7 +163,7 @@ mod tests {
     fn grey_chroma_gives_the_scan_back() {
         let scan = ramp(Size::new(37, 29));
         let none = Plane::filled(Size::new(32, 32), 0.0);
-        let back = parity_recombine(&scan, &ChromaPlanes { a: none.clone(), b: none });
+        let back = parity_recombine(&scan, &ChromaPlanes { a: none.clone(), b: none }, Depth::of(scan.bit_depth()));
         let (Samples::U8(was), Samples::U8(is)) = (scan.samples(), back.image.samples()) else { panic!("8 bits") };
         // What OpenCV's table of lightness does to a grey: up to 0.25 L*.
         assert!(is.as_chunks::<3>().0.iter().zip(was).all(|(rgb, &was)| rgb.iter().all(|&code| code.abs_diff(was) <= 1)));
@@ -168,7 +176,9 @@ mod tests {
         let samples = (0..40).map(|index| if index % 2 == 0 { index * 1600 } else { index }).collect();
         let scan = ScanImage::new(size, Channels::GreyAlpha, Samples::U16(samples)).unwrap();
         let chroma = |value| Plane::filled(Size::new(2, 2), value);
-        let made = parity_recombine(&scan, &ChromaPlanes { a: chroma(f32::NAN), b: chroma(f32::INFINITY) }).image;
+        let made =
+            parity_recombine(&scan, &ChromaPlanes { a: chroma(f32::NAN), b: chroma(f32::INFINITY) }, Depth::of(scan.bit_depth()))
+                .image;
         assert_eq!((made.channels(), made.bit_depth(), made.size()), (Channels::Rgba, 16, size));
         let Samples::U16(made) = made.samples() else { panic!("16 bits") };
         assert!(made.as_chunks::<4>().0.iter().enumerate().all(|(index, pixel)| usize::from(pixel[3]) == 2 * index + 1));

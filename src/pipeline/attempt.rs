@@ -8,7 +8,7 @@ use super::record::{Made, ScanFile, assemble};
 use super::{ApplyTo, MemoryBudget, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, ladder, prepare};
 use crate::codec::{self, ScanHeader};
 use crate::digest::Digest;
-use crate::imaging;
+use crate::imaging::{self, Preprocessing};
 use crate::inference::{self, Engine};
 use crate::ingest::{self, RootIdentity};
 use crate::provenance::{JobRecord, Record};
@@ -111,7 +111,7 @@ pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, 
     if let Some(adopted) = adopt(&profile.output_root, &target, &claim.source, &claim.recipe)? {
         return Ok(Attempt::Published { derivative: adopted, adopted: true });
     }
-    let _share = place.budget.acquire(cost_mib(&header, bytes.len() as u64, profile.format, profile.denoise.apply_to));
+    let _share = place.budget.acquire(cost_mib(&header, bytes.len() as u64, profile));
     let job = JobRecord {
         id: Some(claim.id),
         claim: Some(claim.claim_no),
@@ -194,7 +194,11 @@ pub fn adopt(output_root: &Path, target: &Path, source: &Digest, recipe: &Digest
 
 /// Memory an attempt needs at its peak, MiB: while the scan is decoded, or, mostly, while the derivative is decoded once more to
 /// be compared: then the scan, the result, its encoded form and what came of that are all there. The file always is.
-pub fn cost_mib(header: &ScanHeader, file_bytes: u64, format: OutputFormat, apply_to: ApplyTo) -> u64 {
+pub fn cost_mib(header: &ScanHeader, file_bytes: u64, profile: &Profile) -> u64 {
+    cost(header, file_bytes, profile.format, profile.denoise.apply_to, profile.preprocessing)
+}
+
+fn cost(header: &ScanHeader, file_bytes: u64, format: OutputFormat, apply_to: ApplyTo, preprocessing: Preprocessing) -> u64 {
     let pixels = header.size.pixels();
     let channels = if header.channels.has_alpha() { 4 } else { 3 };
     let format = format.of(header.format);
@@ -215,7 +219,10 @@ pub fn cost_mib(header: &ScanHeader, file_bytes: u64, format: OutputFormat, appl
     // What is left of a scan in colour is its lightness, 16 bits. (A grey one of 8 bits whose profile is not sRGB takes a byte
     // a pixel more than this.)
     let scan = header.picture_bytes();
-    let lightness = if header.channels.is_rgb() { pixels * 2 * (channels - 2) } else { scan };
+    let parity = preprocessing == Preprocessing::Parity;
+    let lightness = if header.channels.is_rgb() && !parity { pixels * 2 * (channels - 2) } else { scan };
+    // Under parity what was encoded is kept to be compared with.
+    let decoded = if parity && format == codec::Format::Jpeg { decoded + result } else { decoded };
     // Beside the two planes a tile of a megapixel is in the denoiser.
     const TILE: u64 = 128 << 20;
     let denoising = if planes > 0 { scan + 2 * planes + TILE } else { 0 };
@@ -243,7 +250,7 @@ mod tests {
 
     fn cost(format: Format, channels: Channels, bit_depth: u8, file_mib: u64, apply_to: ApplyTo) -> u64 {
         let header = ScanHeader { format, size: Size::new(9000, 12_000), bit_depth, channels, scratch_bytes: 0 };
-        cost_mib(&header, file_mib << 20, OutputFormat::Source, apply_to)
+        super::cost(&header, file_mib << 20, OutputFormat::Source, apply_to, Preprocessing::Fit)
     }
 
     /// What scans of 108 megapixels took, MiB, less the 150 at which the process rests between scans.

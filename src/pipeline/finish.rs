@@ -39,7 +39,7 @@ pub(super) fn finish(
     let depth = if format == Format::Jpeg { Depth::Eight } else { Depth::of(scan.header.bit_depth) };
     let recombined = watch.time("recombine", || match profile.preprocessing {
         Preprocessing::Fit => imaging::recombine(&scan.image, lightness, chroma, depth),
-        Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma),
+        Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma, depth),
     });
     let bytes = watch.time("encode", || codec::encode(&recombined.image, format, &profile.encode, &scan.carried))?;
     let bit_depth = if format == Format::Jpeg { 8 } else { recombined.image.bit_depth() };

@@ -1,5 +1,6 @@
 //! Scans as other people's programs write them. Needs ImageMagick and libtiff's tools; says so and passes where they are not there.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,7 +19,9 @@ impl Writers {
     fn find(programs: &[&str]) -> Option<Self> {
         let missing = |program: &&&str| Command::new(program).arg("-version").output().is_err();
         if let Some(program) = programs.iter().find(missing) {
-            eprintln!("SKIPPED: {program} is not installed, so nothing was compared with what it writes");
+            // Past the capture of a passing test's output.
+            let line = format!("SKIPPED: {program} is not installed, so nothing was compared with what it writes\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
             return None;
         }
         Some(Self { dir: tempfile::tempdir().unwrap() })
@@ -107,6 +110,11 @@ fn faxes_palettes_and_wide_samples_of_imagemagick_are_what_it_shows() {
         assert!(wide.iter().zip(grey).all(near), "{options:?}");
     }
     // The same colours as indices and as they are.
+    let planes = [1, 2, 3].map(|seed| photograph(150, 131, seed).into_samples());
+    let [Samples::U8(red), Samples::U8(green), Samples::U8(blue)] = planes else { panic!("8 bits were made") };
+    let rgb = red.iter().zip(&green).zip(&blue).flat_map(|((&red, &green), &blue)| [red, green, blue]).collect();
+    let coloured = ScanImage::new(image.size(), Channels::Rgb, Samples::U8(rgb)).unwrap();
+    let from = writers.put("colour.tif", &encode(&coloured, Format::Tiff));
     let indexed = writers.write("convert", &["-type", "Palette", "-colors", "64", "-compress", "none"], &from, "indexed.tif");
     let by_us = writers.decoded(&indexed);
     let by_them = writers.written("convert", &["-type", "TrueColor", "-compress", "none"], &indexed);

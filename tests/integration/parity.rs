@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use autochrome::codec::{self, DecodeLimits, Format};
-use autochrome::imaging::{self, Channels, ChromaPlanes, Plane, Samples, ScanImage, Size};
+use autochrome::imaging::{self, Channels, ChromaPlanes, Depth, Plane, Samples, ScanImage, Size};
 use autochrome::inference::Array;
 
 use crate::workbench::{Workbench, encode, photograph, text};
@@ -64,7 +64,7 @@ fn the_networks_input_is_the_one_opencv_makes() {
 #[test]
 fn the_picture_is_the_one_opencv_makes() {
     for (name, channels) in [("toned", Channels::Rgb), ("grey", Channels::Grey)] {
-        let got = imaging::parity_recombine(&scan(channels), &chroma());
+        let got = imaging::parity_recombine(&scan(channels), &chroma(), Depth::Eight);
         let want = decode(&fs::read(fixture(&format!("{name}_97x71.png"))).unwrap());
         let (Samples::U8(samples), Samples::U8(want)) = (got.image.samples(), want.samples()) else { panic!("8 bits") };
         assert_eq!(samples.len(), want.len());
@@ -79,11 +79,11 @@ fn the_picture_is_the_one_opencv_makes() {
 
 #[test]
 fn sixteen_bits_are_computed_as_sixteen_bits() {
-    let narrow = imaging::parity_recombine(&scan(Channels::Rgb), &chroma()).image;
+    let narrow = imaging::parity_recombine(&scan(Channels::Rgb), &chroma(), Depth::Eight).image;
     let Samples::U8(codes) = scan(Channels::Rgb).into_samples() else { panic!("8 bits") };
     let codes = codes.into_iter().map(|code| u16::from(code) * 257).collect();
     let wide = ScanImage::new(SCAN, Channels::Rgb, Samples::U16(codes)).unwrap();
-    let wide = imaging::parity_recombine(&wide, &chroma()).image;
+    let wide = imaging::parity_recombine(&wide, &chroma(), Depth::Sixteen).image;
     let (Samples::U8(narrow), Samples::U16(wide)) = (narrow.samples(), wide.samples()) else { panic!("depths are kept") };
     assert!(narrow.iter().zip(wide).all(|(&narrow, &wide)| i32::from(wide).abs_diff(i32::from(narrow) * 257) <= 129));
     let between = wide.iter().filter(|&&code| code % 257 != 0).count();

@@ -98,7 +98,11 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     let chunk = info.pixel_dims.filter(|dims| dims.unit == Unit::Meter);
     let dpi =
         chunk.and_then(|dims| exif::plausible(f64::from(dims.xppu) * METRES_PER_INCH, f64::from(dims.yppu) * METRES_PER_INCH));
-    let declared = declared(info, found.colour_space);
+    let mut declared = declared(info, found.colour_space);
+    // The library says nothing of a profile that does not unpack.
+    if declared.icc.is_none() && has_chunk(bytes, *b"iCCP") {
+        declared.oddities.push("the ICC profile is broken and was not used: it does not unpack".to_owned());
+    }
     Ok(Stored { header, image, orientation: found.orientation, dpi: dpi.or(found.dpi), declared })
 }
 
@@ -106,15 +110,32 @@ fn declared(info: &Info<'_>, exif_colour_space: Option<u32>) -> Declared {
     let point = |(x, y): (ScaledFloat, ScaledFloat)| [x.into_value(), y.into_value()];
     Declared {
         icc: info.icc_profile.as_deref().map(<[u8]>::to_vec),
-        cicp: info
-            .coding_independent_code_points
-            .map(|points| Cicp { primaries: points.color_primaries, transfer: points.transfer_function }),
+        cicp: info.coding_independent_code_points.map(|points| Cicp {
+            primaries: points.color_primaries,
+            transfer: points.transfer_function,
+            full_range: points.is_video_full_range_image,
+        }),
         srgb: info.srgb.is_some(),
         gamma: info.gama_chunk.map(ScaledFloat::into_value),
         chromaticities: info.chrm_chunk.map(|chunk| [chunk.white, chunk.red, chunk.green, chunk.blue].map(point)),
         exif_colour_space,
         oddities: Vec::new(),
     }
+}
+
+/// Whether a chunk of this kind stands before the picture's data.
+fn has_chunk(bytes: &[u8], kind: [u8; 4]) -> bool {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some((head, behind)) = rest.split_first_chunk::<8>() {
+        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+        match [head[4], head[5], head[6], head[7]] {
+            found if found == kind => return true,
+            found if found == *b"IDAT" => return false,
+            // Four bytes of checksum stand behind the content.
+            _ => rest = behind.get(length as usize + 4..).unwrap_or_default(),
+        }
+    }
+    false
 }
 
 fn big_endian(pair: &[u8]) -> u16 {

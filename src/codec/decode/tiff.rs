@@ -8,22 +8,24 @@
 mod facts;
 mod palette;
 
-use std::borrow::Cow;
-use std::io::{Cursor, ErrorKind};
+use std::io::ErrorKind;
 
 use tiff::TiffError;
 use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
-use self::facts::{Alpha, Facts};
-use self::palette::Palette;
+use self::facts::{Alpha, Facts, number};
+use self::palette::{Overlaid, Palette};
 use super::Stored;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
 use crate::colour::Declared;
 use crate::imaging::{Samples, ScanImage};
 
-type Open<'a> = Decoder<Cursor<&'a [u8]>>;
+type Open<'a> = Decoder<Overlaid<'a>>;
+
+/// Largest value of a tag, bytes: profiles end at 8 MiB.
+const VALUE_BYTES: usize = 16 << 20;
 
 /// Largest tile that may be larger than the picture, bytes: what writers of tiles use at most.
 const TILE_BYTES: usize = 4 << 20;
@@ -37,25 +39,27 @@ fn failed(error: TiffError) -> DecodeError {
 }
 
 pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
-    let (file, palette) = readable(bytes)?;
-    let mut decoder = Decoder::new(Cursor::new(&file[..])).map_err(failed)?;
+    let (mut decoder, palette) = open(bytes)?;
     let facts = Facts::read(&mut decoder, bytes.len() as u64, limits, palette)?;
     Ok(facts.header())
 }
 
-/// The file as the library reads it, and the palette of a first page whose samples are indices.
-fn readable(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Option<Palette>), DecodeError> {
-    let mut decoder = Decoder::new(Cursor::new(bytes)).map_err(failed)?;
-    let mut number = |tag, default| decoder.find_tag_unsigned::<u16>(tag).ok().flatten().unwrap_or(default);
-    let (photometric, bits) = (number(Tag::PhotometricInterpretation, u16::MAX), number(Tag::BitsPerSample, 1));
-    let Some(palette) = Palette::read(&mut decoder, photometric, bits)? else { return Ok((Cow::Borrowed(bytes), None)) };
-    let copy = palette::as_grey(bytes).ok_or_else(|| DecodeError::damaged(Format::Tiff, "its tags contradict each other"))?;
-    Ok((Cow::Owned(copy), Some(palette)))
+/// Opens the file, and reads the palette of a first page whose samples are indices.
+fn open(bytes: &[u8]) -> Result<(Open<'_>, Option<Palette>), DecodeError> {
+    let mut limits = Limits::default();
+    // A profile that is too large is told of later; the library's own bound is below profiles of presses.
+    limits.ifd_value_size = VALUE_BYTES;
+    let open = |file| Ok(Decoder::new(file).map_err(failed)?.with_limits(limits.clone()));
+    let mut decoder = open(Overlaid::new(bytes))?;
+    let photometric = number(&mut decoder, Tag::PhotometricInterpretation, u16::MAX)?;
+    let bits = number(&mut decoder, Tag::BitsPerSample, 1)?;
+    let Some(palette) = Palette::read(&mut decoder, photometric, bits)? else { return Ok((decoder, None)) };
+    let grey = Overlaid::as_grey(bytes).ok_or_else(|| DecodeError::damaged(Format::Tiff, "its tags contradict each other"))?;
+    Ok((open(grey)?, Some(palette)))
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
-    let (file, palette) = readable(bytes)?;
-    let mut decoder = Decoder::new(Cursor::new(&file[..])).map_err(failed)?;
+    let (mut decoder, palette) = open(bytes)?;
     let facts = Facts::read(&mut decoder, bytes.len() as u64, limits, palette)?;
     let header = facts.header();
     header.reserve()?;
@@ -73,7 +77,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     };
     let image = ScanImage::new(header.size, header.channels, samples)
         .ok_or_else(|| DecodeError::damaged(Format::Tiff, "it has another number of samples than its tags say"))?;
-    let declared = Declared { icc: facts.icc, exif_colour_space: facts.exif_colour_space, ..Declared::default() };
+    let oddities = facts.oddity.into_iter().collect();
+    let declared = Declared { icc: facts.icc, exif_colour_space: facts.exif_colour_space, oddities, ..Declared::default() };
     Ok(Stored { header, image, orientation: facts.orientation, dpi: facts.dpi, declared })
 }
 
@@ -86,6 +91,7 @@ fn read(mut decoder: Open<'_>, bytes: &[u8], facts: &Facts) -> Result<DecodingRe
         return Err(DecodeError::damaged(Format::Tiff, "its tags contradict each other"));
     }
     let mut limits = Limits::default();
+    limits.ifd_value_size = VALUE_BYTES;
     limits.decoding_buffer_size = wanted.max(TILE_BYTES);
     limits.intermediate_buffer_size = bytes.len();
     let mut decoder = decoder.with_limits(limits);

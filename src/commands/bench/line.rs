@@ -183,7 +183,7 @@ impl Done {
         let header = codec::read_header(&bytes, &profile.limits).map_err(|error| Failure::new(Exit::Failed, error, None))?;
         self.pixels += header.size.pixels();
         let relative = PathBuf::from(format!("{name}.{}", profile.format.of(header.format).extension()));
-        let cost = pipeline::cost_mib(&header, bytes.len() as u64, profile.format, profile.denoise.apply_to);
+        let cost = pipeline::cost_mib(&header, bytes.len() as u64, profile);
         let _share = self.watch.time("memory", || budget.acquire(cost));
         let job = JobRecord { id: None, claim: None, failures: 0, collection: None };
         let scan = ScanFile { root: None, relative: own, bytes: &bytes, digest, job };

@@ -169,7 +169,7 @@ impl<'a> Head<'a> {
         let mut pieces = self.icc.clone();
         pieces.sort_by_key(|&(number, ..)| number);
         let whole = pieces.len() == usize::from(count)
-            && pieces.iter().zip(1..).all(|(&(number, of, _), place)| number == place && of == count);
+            && pieces.iter().zip(1_u16..).all(|(&(number, of, _), place)| u16::from(number) == place && of == count);
         if !whole {
             return Err(format!("the ICC profile was not used: {} of its {count} pieces were found", pieces.len()));
         }

@@ -43,6 +43,8 @@ pub(super) struct Facts {
     pub(super) orientation: Option<u8>,
     pub(super) dpi: Option<(f64, f64)>,
     pub(super) icc: Option<Vec<u8>>,
+    /// What was found of a profile that cannot be read.
+    pub(super) oddity: Option<String>,
     pub(super) exif_colour_space: Option<u32>,
     is_rgb: bool,
 }
@@ -51,7 +53,7 @@ fn unsupported(what: impl Into<String>) -> DecodeError {
     DecodeError::unsupported(Format::Tiff, what)
 }
 
-fn number(decoder: &mut Open<'_>, tag: Tag, default: u16) -> Result<u16, DecodeError> {
+pub(super) fn number(decoder: &mut Open<'_>, tag: Tag, default: u16) -> Result<u16, DecodeError> {
     // The first value stands for all: the library refuses samples of different kinds.
     let values = decoder.find_tag_unsigned_vec::<u16>(tag).map_err(failed)?;
     Ok(values.and_then(|values| values.first().copied()).unwrap_or(default))
@@ -110,6 +112,13 @@ impl Facts {
         if is_rgb && has_predictor && !planar && usize::from(samples) > channels.count() {
             return Err(unsupported("a predictor over samples beyond colour and alpha"));
         }
+        let (icc, oddity) = match decoder.find_tag(Tag::IccProfile).map(|value| value.map(Value::into_u8_vec)) {
+            Ok(None) => (None, None),
+            Ok(Some(Ok(icc))) => (Some(icc), None),
+            Ok(Some(Err(error))) | Err(error) => {
+                (None, Some(format!("the ICC profile cannot be read and was not used: {error}")))
+            }
+        };
         let facts = Self {
             size,
             bits,
@@ -120,8 +129,8 @@ impl Facts {
             planar,
             orientation: decoder.find_tag_unsigned::<u32>(Tag::Orientation).ok().flatten().and_then(exif::orientation_of),
             dpi: resolution(decoder),
-            // One that cannot be read is as good as none.
-            icc: decoder.get_tag_u8_vec(Tag::IccProfile).ok().filter(|icc| !icc.is_empty()),
+            icc,
+            oddity,
             exif_colour_space: exif_colour_space(decoder),
             is_rgb,
         };

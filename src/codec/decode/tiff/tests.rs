@@ -268,6 +268,13 @@ fn every_cut_is_rejected() {
 
 #[test]
 fn a_strip_that_is_too_short_or_not_there_is_rejected() {
+    // Bytes where 16-bit entries should be.
+    assert_eq!(
+        eight(&indexed(1, vec![0x40, 0x80], |channel, index| index * (255 - channel))),
+        [0, 0, 0, 255, 254, 253, 255, 254, 253, 0, 0, 0]
+    );
+    let alpha = indexed(8, vec![0, 1, 2, 3], |_, index| index).with(258, SHORT, &[8, 8]).with(277, SHORT, &[2]);
+    assert!(scan(&alpha).unwrap_err().to_string().contains("palette with extra samples"));
     let short = small().with(279, LONG, &[3, 2]);
     let error = scan(&short).unwrap_err();
     assert!(matches!(error, DecodeError::Truncated { .. }), "the next bytes of the file are not its third: {error:?}");
@@ -354,6 +361,13 @@ fn indices_become_the_colours_of_their_palette() {
     assert_eq!(sixteen(&page), [0, 1, 2, 1000, 1001, 1002, 15_000, 15_001, 15_002, 2000, 2001, 2002]);
     // As some write it, 256 times the byte.
     assert_eq!(eight(&indexed(1, vec![0x40, 0x80], |_, index| index * 0xFF00)), [0, 0, 0, 255, 255, 255, 255, 255, 255, 0, 0, 0]);
+    // Bytes where 16-bit entries should be.
+    assert_eq!(
+        eight(&indexed(1, vec![0x40, 0x80], |channel, index| index * (255 - channel))),
+        [0, 0, 0, 255, 254, 253, 255, 254, 253, 0, 0, 0]
+    );
+    let alpha = indexed(8, vec![0, 1, 2, 3], |_, index| index).with(258, SHORT, &[8, 8]).with(277, SHORT, &[2]);
+    assert!(scan(&alpha).unwrap_err().to_string().contains("palette with extra samples"));
     let short = small().with(262, SHORT, &[3]).with(320, SHORT, &[1, 2, 3]);
     assert!(matches!(scan(&short), Err(DecodeError::Damaged { .. })));
 }
