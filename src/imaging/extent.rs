@@ -75,7 +75,14 @@ impl Sizing {
             ModelExtent { rule: ExtentRule::Lowered { height: extent.content.height, wanted }, ..extent }
         };
         let middle = (middle > minimum).then_some(middle);
-        middle.into_iter().chain([minimum]).map(lower).filter(|extent| extent.size.pixels() < whole.size.pixels()).collect()
+        // The usual widths of the smallest height may be wider than the padding of the middle one.
+        let mut least = whole.size.pixels();
+        let fewer = |extent: &ModelExtent| {
+            let fewer = extent.size.pixels() < least;
+            least = least.min(extent.size.pixels());
+            fewer
+        };
+        middle.into_iter().chain([minimum]).map(lower).filter(fewer).collect()
     }
 
     /// The extent that [`super::parity_input`] fills, whatever the scan's shape: a square by the scene's bounds

@@ -188,6 +188,14 @@ fn smaller_extents_stay_within_the_scenes_bounds_and_say_why() {
     assert!(fixed.smaller(Size::new(4000, 4000)).is_empty(), "the network takes one size");
 }
 
+/// Height 480 comes to 320×480, and 460, the smallest, to one of its usual widths: no smaller.
+#[test]
+fn a_smaller_height_with_more_padding_is_no_smaller_extent() {
+    let sizing = Sizing::Bounded(rules());
+    let smaller = sizing.smaller(Size::new(314, 500));
+    assert!(smaller.is_sorted_by(|one, other| one.size().pixels() > other.size().pixels()), "{smaller:?}");
+}
+
 proptest! {
     #[test]
     fn each_smaller_extent_has_fewer_pixels_than_the_one_before(width in 1..9000_u32, height in 1..9000_u32) {
