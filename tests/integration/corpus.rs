@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use autochrome::codec::{self, DecodeLimits, Format};
-use autochrome::imaging::{Channels, Samples, ScanImage};
+use autochrome::imaging::{Channels, Samples, ScanImage, Size};
 use tempfile::TempDir;
 
 use crate::workbench::{encode, photograph, photograph16};
@@ -123,4 +123,18 @@ fn faxes_palettes_and_wide_samples_of_imagemagick_are_what_it_shows() {
     let (Samples::U16(wide), Samples::U8(narrow)) = (by_us.samples(), by_them.samples()) else { panic!("other depths") };
     let same = |(&wide, &narrow): (&u16, &u8)| (u32::from(wide) + 128) / 257 == u32::from(narrow);
     assert!(wide.iter().zip(narrow).all(same), "a palette's colours are those that ImageMagick shows");
+}
+
+#[test]
+fn libpng_and_libtiff_have_nothing_to_say_of_the_profile_in_derivatives() {
+    let Some(writers) = Writers::find(&["convert"]) else { return };
+    let Samples::U8(grey) = photograph(60, 40, 4).into_samples() else { panic!("8 bits were made") };
+    let rgb = grey.iter().flat_map(|&grey| [grey, grey / 2, 255 - grey]).collect();
+    let image = ScanImage::new(Size::new(60, 40), Channels::Rgb, Samples::U8(rgb)).unwrap();
+    for (name, format) in [("a.png", Format::Png), ("a.tif", Format::Tiff), ("a.jpg", Format::Jpeg)] {
+        let from = writers.put(name, &encode(&image, format));
+        let output = Command::new("convert").arg(&from).arg(writers.dir.path().join("out.png")).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !said.contains("rofile"), "{name}: {said}");
+    }
 }
