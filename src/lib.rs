@@ -12,6 +12,7 @@
 //! | [`colour`] | what a scan's numbers mean: profiles and lightness |
 //! | [`imaging`] | pure: pixels in, pixels out |
 //! | [`routing`] | pure: scores and rules to a route |
+//! | [`metadata`] | what a file says beside its samples, and what of it a derivative says |
 //! | [`inference`] | the only room that speaks ONNX Runtime |
 //! | [`provenance`] | the record every derivative carries |
 //! | [`publish`] | the only code that creates files in an output tree |
@@ -31,6 +32,7 @@ pub mod imaging;
 pub mod inference;
 pub mod ingest;
 pub mod job;
+pub mod metadata;
 pub mod pipeline;
 pub mod provenance;
 pub mod publish;

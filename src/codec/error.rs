@@ -16,7 +16,7 @@ pub enum DecodeError {
     #[error("the file is empty")]
     Empty,
     /// Not one of our formats.
-    #[error("the content is neither JPEG, PNG nor TIFF: it looks like {found}")]
+    #[error("the content is neither JPEG, PNG, TIFF, WebP nor JPEG 2000: it looks like {found}")]
     UnknownFormat {
         /// What the first bytes look like.
         found: &'static str,

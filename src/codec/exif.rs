@@ -5,9 +5,7 @@
 use exif::{In, Reader, Tag, Value};
 
 use super::orientation::UPRIGHT;
-
-/// Longest block that is read, bytes; a longer one is ignored. The largest honest blocks hold a thumbnail of some 64 KiB.
-const MAX_BYTES: usize = 1 << 20;
+use crate::metadata::{Found, MAX_EXIF};
 
 /// Most samples an inch that are believed. Drum scanners end near 12 000.
 const MAX_DPI: f64 = 100_000.0;
@@ -48,15 +46,26 @@ pub(super) fn orientation_of(value: u32) -> Option<u8> {
     u8::try_from(value).ok().filter(|value| (UPRIGHT..=8).contains(value))
 }
 
-/// Reads a block that begins with its TIFF header.
-pub(super) fn read(block: &[u8]) -> ExifFacts {
-    if block.len() > MAX_BYTES {
+/// Reads a block that begins with its TIFF header; its fields, and what cannot be read, are noted in `found`.
+pub(super) fn read(block: &[u8], found: &mut Found) -> ExifFacts {
+    if block.len() > MAX_EXIF {
+        found.dropped.say(format!("the EXIF block: {} bytes are more than the {MAX_EXIF} that are read", block.len()));
         return ExifFacts::default();
     }
+    let mut damaged = None;
     let parsed = Reader::new().continue_on_error(true).read_raw(block.to_vec());
-    let Ok(exif) = parsed.or_else(|error| error.distill_partial_result(|_| {})) else {
-        return ExifFacts::default();
+    let parsed = parsed.or_else(|error| error.distill_partial_result(|errors| damaged = errors.first().map(ToString::to_string)));
+    let exif = match parsed {
+        Ok(exif) => exif,
+        Err(error) => {
+            found.dropped.say(format!("the EXIF block: {error}"));
+            return ExifFacts::default();
+        }
     };
+    if let Some(error) = damaged {
+        found.dropped.say(format!("damaged parts of the EXIF block: {error}"));
+    }
+    found.exif.extend(exif.fields().cloned());
     let number = |tag| exif.get_field(tag, In::PRIMARY)?.value.get_uint(0);
     let ratio = |tag| match &exif.get_field(tag, In::PRIMARY)?.value {
         Value::Rational(values) => values.first().map(|value| f64::from(value.num) / f64::from(value.denom)),
@@ -88,6 +97,10 @@ mod tests {
     use super::*;
     use crate::codec::samples::exif_block;
 
+    fn read(block: &[u8]) -> ExifFacts {
+        super::read(block, &mut Found::default())
+    }
+
     #[test]
     fn orientation_and_resolution_are_found() {
         let facts = read(&exif_block(6, Some((300, 400))));
@@ -106,10 +119,12 @@ mod tests {
     #[test]
     fn a_block_beyond_a_mebibyte_is_ignored() {
         let mut block = exif_block(6, None);
-        block.resize(MAX_BYTES, 0);
+        block.resize(MAX_EXIF, 0);
         assert_eq!(read(&block).orientation, Some(6));
         block.push(0);
-        assert_eq!(read(&block).orientation, None);
+        let mut found = Found::default();
+        assert_eq!(super::read(&block, &mut found).orientation, None);
+        assert_eq!(found.dropped.into_words().len(), 1);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::DecodeError;
+use crate::metadata::{MAX_EXIF, MAX_IPTC, MAX_XMP, Room};
 
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +15,10 @@ pub enum Format {
     Png,
     /// TIFF 6.0 and BigTIFF.
     Tiff,
+    /// WebP, not animated; read only.
+    WebP,
+    /// JPEG 2000, in JP2 files and as bare codestreams; read only.
+    Jpeg2000,
 }
 
 /// First bytes of files that people take for scans, to say what was found instead.
@@ -22,8 +27,6 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"BM", "a Windows bitmap"),
     (b"%PDF", "a PDF"),
     (b"8BPS", "a Photoshop document"),
-    (b"\0\0\0\x0CjP  ", "a JPEG 2000 file"),
-    (b"\xFF\x4F\xFF\x51", "a JPEG 2000 codestream"),
     (b"\xFF\x0A", "a JPEG XL codestream"),
     (b"\0\0\0\x0CJXL ", "a JPEG XL file"),
     (b"PK\x03\x04", "a ZIP archive"),
@@ -40,25 +43,65 @@ impl Format {
             [0xFF, 0xD8, 0xFF, ..] => Ok(Self::Jpeg),
             [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Ok(Self::Png),
             [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(Self::Tiff),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(Self::WebP),
+            [0, 0, 0, 0x0C, b'j', b'P', b' ', b' ', ..] | [0xFF, 0x4F, 0xFF, 0x51, ..] => Ok(Self::Jpeg2000),
             _ => Err(DecodeError::UnknownFormat { found: describe(bytes) }),
         }
     }
 
-    /// `jpg`, `png`, `tif`.
+    /// `jpg`, `png`, `tif`, `webp`, `jp2`.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",
             Self::Png => "png",
             Self::Tiff => "tif",
+            Self::WebP => "webp",
+            Self::Jpeg2000 => "jp2",
         }
     }
 
-    /// The word of configuration and records: `jpeg`, `png`, `tiff`.
+    /// The word of configuration and records: `jpeg`, `png`, `tiff`, `webp`, `jpeg2000`.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Jpeg => "jpeg",
             Self::Png => "png",
             Self::Tiff => "tiff",
+            Self::WebP => "webp",
+            Self::Jpeg2000 => "jpeg2000",
+        }
+    }
+
+    /// Those that are written.
+    pub const WRITTEN: [Self; 3] = [Self::Jpeg, Self::Png, Self::Tiff];
+
+    /// The format of a derivative that is to have its scan's: what is only read has a lossless one of at least its depth instead.
+    pub const fn of_derivative(self) -> Self {
+        match self {
+            Self::Jpeg => Self::Jpeg,
+            Self::Png | Self::WebP => Self::Png,
+            Self::Tiff | Self::Jpeg2000 => Self::Tiff,
+        }
+    }
+}
+
+impl Format {
+    /// The registered media type.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Tiff => "image/tiff",
+            Self::WebP => "image/webp",
+            Self::Jpeg2000 => "image/jp2",
+        }
+    }
+
+    /// Longest blocks of metadata that are written: of a JPEG one segment each, which has 64 KiB with what it begins with.
+    pub const fn room(self) -> Room {
+        const SEGMENT: usize = 65_000;
+        match self {
+            Self::Jpeg => Room { exif: SEGMENT, iptc: SEGMENT, xmp: SEGMENT },
+            Self::Png | Self::Tiff | Self::WebP | Self::Jpeg2000 => Room { exif: MAX_EXIF, iptc: MAX_IPTC, xmp: MAX_XMP },
         }
     }
 }
@@ -66,9 +109,6 @@ impl Format {
 fn describe(bytes: &[u8]) -> &'static str {
     if let Some((_, name)) = OTHERS.iter().find(|(signature, _)| bytes.starts_with(signature)) {
         return name;
-    }
-    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        return "a WebP";
     }
     if bytes.get(4..8) == Some(b"ftyp") {
         return "a HEIF, AVIF or video file";
@@ -101,7 +141,7 @@ impl FromStr for Format {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        [Self::Jpeg, Self::Png, Self::Tiff]
+        Self::WRITTEN
             .into_iter()
             .find(|format| format.word() == word)
             .ok_or_else(|| UnknownWord { word: word.to_owned(), choices: "jpeg, png, tiff" })

@@ -46,6 +46,8 @@ pub struct ScanHeader {
     pub bit_depth: u8,
     /// Meaning of the decoded samples.
     pub channels: Channels,
+    /// Whether the file's own samples are inks (CMYK), which decoding turns into sRGB.
+    pub is_separation: bool,
     /// Bytes that decoding needs at its peak beside the picture itself: coefficients of a progressive JPEG, planes
     /// before they are interleaved, and the like.
     pub scratch_bytes: u64,

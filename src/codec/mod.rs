@@ -4,7 +4,8 @@
 //! moves. Anything short, damaged or not understood is an error that says so: no decoder here fills a gap with grey.
 //! Pictures come out upright (EXIF orientation applied once), with what their file says of their colour; what that means is the business
 //! of [`crate::colour`].
-//! Metadata other than resolution is not carried. Files, names and jobs are left to others.
+//! Blocks of metadata are found and written here; what they say is the business of [`crate::metadata`]. Files, names and jobs are left to
+//! others.
 
 mod decode;
 mod encode;
@@ -19,7 +20,8 @@ mod verify;
 mod samples;
 
 pub use crate::imaging::Channels;
-pub use decode::{Carried, DecodedScan, decode, decode_cost_bytes, read_header};
+pub use crate::metadata::Carried;
+pub use decode::{DecodedScan, decode, decode_cost_bytes, read_header};
 pub use encode::{EncodeSettings, TiffCompression, encode};
 pub use error::{DecodeError, EncodeError};
 pub use format::{Format, UnknownWord};

@@ -42,8 +42,23 @@ pub struct Declared {
     /// EXIF's ColorSpace: 1 is sRGB, 2 (not in the standard, but written) Adobe RGB, 65535 uncalibrated; the mark of DCF for Adobe RGB
     /// counts as 2.
     pub exif_colour_space: Option<u32>,
+    /// Set where the samples were inks and have been turned into sRGB: by what. Nothing else counts then.
+    pub separation: Option<Separation>,
     /// What was found and could not be used, in words; decoders add theirs.
     pub oddities: Vec<String>,
+}
+
+/// By what inks were turned into sRGB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Separation {
+    /// [`Basis::Icc`] or [`Basis::AssumedInks`].
+    pub basis: Basis,
+    /// The profile's own name.
+    pub name: Option<String>,
+    /// SHA-256 of the embedded profile, used or not.
+    pub icc_sha256: Option<Digest>,
+    /// What was found and could not be used.
+    pub oddity: Option<String>,
 }
 
 /// Where the meaning of the samples was taken from.
@@ -61,6 +76,8 @@ pub enum Basis {
     Exif,
     /// Nothing: sRGB is assumed.
     Assumed,
+    /// Nothing: ideal inks are assumed.
+    AssumedInks,
 }
 
 impl Basis {
@@ -73,6 +90,7 @@ impl Basis {
             Self::PngGamma => "png-gamma",
             Self::Exif => "exif",
             Self::Assumed => "assumed-srgb",
+            Self::AssumedInks => "assumed-inks",
         }
     }
 }
@@ -99,59 +117,64 @@ pub struct Meaning {
 /// What is believed: its meaning, and a profile unless it is plain sRGB.
 pub(super) fn choose(declared: &Declared, rgb: bool) -> (Meaning, Option<ColorProfile>) {
     let mut oddities = declared.oddities.clone();
-    let icc_sha256 = declared.icc.as_deref().map(Digest::of);
-    let mut found = |basis, name: Option<String>, profile| {
-        let oddities = std::mem::take(&mut oddities);
-        (Meaning { basis, name, icc_sha256, oddities }, profile)
-    };
-    // The order of PNG's third edition (4.3); other formats have ICC and EXIF only.
-    let mut refused = Vec::new();
+    if let Some(Separation { basis, name, icc_sha256, oddity }) = declared.separation.clone() {
+        oddities.extend(oddity);
+        return (Meaning { basis, name, icc_sha256, oddities }, None);
+    }
+    let (basis, name, profile) = believed(declared, rgb, &mut oddities);
+    (Meaning { basis, name, icc_sha256: declared.icc.as_deref().map(Digest::of), oddities }, profile)
+}
+
+/// The order is that of PNG's third edition (4.3); other formats have ICC and EXIF only.
+fn believed(declared: &Declared, rgb: bool, oddities: &mut Vec<String>) -> (Basis, Option<String>, Option<ColorProfile>) {
     if let Some(cicp) = declared.cicp {
         match cicp_profile(cicp) {
             Ok(profile) => {
                 let name = format!("primaries {}, transfer {} of H.273", cicp.primaries, cicp.transfer);
-                return found(Basis::Cicp, Some(name), Some(profile));
+                return (Basis::Cicp, Some(name), Some(profile));
             }
-            Err(why) => refused.push(why),
+            Err(why) => oddities.push(why),
         }
     }
     if let Some(icc) = declared.icc.as_deref() {
         match icc_profile(icc, rgb) {
-            Ok(profile) => {
-                let name = profile.description.as_ref().map(name_of).filter(|name| !name.is_empty());
-                let (mut meaning, profile) = found(Basis::Icc, name, Some(profile));
-                meaning.oddities.append(&mut refused);
-                return (meaning, profile);
-            }
-            Err(why) => refused.push(why),
+            Ok(profile) => return (Basis::Icc, profile_name(&profile), Some(profile)),
+            Err(why) => oddities.push(why),
         }
     }
-    let (mut meaning, profile) = if declared.srgb {
-        found(Basis::PngSrgb, Some("sRGB".to_owned()), None)
-    } else if let Some(profile) = gamma_profile(declared, &mut refused) {
-        found(Basis::PngGamma, Some(format!("gamma {:.4}", declared.gamma.unwrap_or_default())), Some(profile))
-    } else {
-        match declared.exif_colour_space {
-            Some(1) => found(Basis::Exif, Some("sRGB".to_owned()), None),
-            Some(2) => found(Basis::Exif, Some("Adobe RGB".to_owned()), Some(ColorProfile::new_adobe_rgb())),
-            Some(other) if refused.is_empty() && declared.icc.is_none() => {
-                refused.push(format!("EXIF's ColorSpace is {other}: uncalibrated, or unknown"));
-                found(Basis::Assumed, None, None)
-            }
-            _ => found(Basis::Assumed, None, None),
-        }
-    };
-    meaning.oddities.append(&mut refused);
-    (meaning, profile)
+    let srgb = || Some("sRGB".to_owned());
+    if declared.srgb {
+        return (Basis::PngSrgb, srgb(), None);
+    }
+    if let Some(profile) = gamma_profile(declared, oddities) {
+        return (Basis::PngGamma, Some(format!("gamma {:.4}", declared.gamma.unwrap_or_default())), Some(profile));
+    }
+    match declared.exif_colour_space {
+        Some(1) => return (Basis::Exif, srgb(), None),
+        Some(2) => return (Basis::Exif, Some("Adobe RGB".to_owned()), Some(ColorProfile::new_adobe_rgb())),
+        // Beside a profile that could not be used that is what it has to say.
+        Some(other) if oddities.is_empty() => oddities.push(format!("EXIF's ColorSpace is {other}: uncalibrated, or unknown")),
+        _ => {}
+    }
+    (Basis::Assumed, None, None)
+}
+
+/// Reads a profile's bytes.
+pub(super) fn open_profile(bytes: &[u8]) -> Result<ColorProfile, String> {
+    if bytes.len() > MAX_PROFILE {
+        return Err(format!("the ICC profile of {} bytes is larger than any honest one and was not read", bytes.len()));
+    }
+    ColorProfile::new_from_slice(bytes).map_err(|error| format!("the ICC profile is broken and was not used: {error}"))
+}
+
+/// The profile's own name.
+pub(super) fn profile_name(profile: &ColorProfile) -> Option<String> {
+    profile.description.as_ref().map(name_of).filter(|name| !name.is_empty())
 }
 
 /// The profile, when it is sound and its samples are of the kind that the picture has.
 fn icc_profile(bytes: &[u8], rgb: bool) -> Result<ColorProfile, String> {
-    if bytes.len() > MAX_PROFILE {
-        return Err(format!("the ICC profile of {} bytes is larger than any honest one and was not read", bytes.len()));
-    }
-    let profile =
-        ColorProfile::new_from_slice(bytes).map_err(|error| format!("the ICC profile is broken and was not used: {error}"))?;
+    let profile = open_profile(bytes)?;
     match (profile.color_space, rgb) {
         // A grey picture under a profile for RGB holds that profile's neutrals.
         (DataColorSpace::Gray, false) | (DataColorSpace::Rgb, _) => Ok(profile),

@@ -5,9 +5,11 @@
 //! assumption, never to silence. Also makes the profile that derivatives carry. Knows no file format and no job.
 
 mod declared;
+mod inks;
 mod output;
 mod reading;
 
-pub use declared::{Basis, Cicp, Declared, Meaning};
+pub use declared::{Basis, Cicp, Declared, Meaning, Separation};
+pub use inks::srgb_of_inks;
 pub use output::srgb_profile;
 pub use reading::Colour;

@@ -38,7 +38,7 @@ enum Reading {
     Tables(Executor),
 }
 
-type Executor = Arc<dyn TransformExecutor<f32> + Send + Sync>;
+pub(super) type Executor = Arc<dyn TransformExecutor<f32> + Send + Sync>;
 
 /// Linear light by encoded value, 0..=1 both.
 struct Curve(Vec<f32>);
@@ -202,7 +202,7 @@ impl Reading {
     }
 }
 
-fn executor(profile: &ColorProfile, from: Layout) -> Option<Executor> {
+pub(super) fn executor(profile: &ColorProfile, from: Layout) -> Option<Executor> {
     // The perceptual table stands for every intent that has none of its own (ICC.1:2022, 8.3.2).
     let rendering_intent = match profile.lut_a_to_b_colorimetric {
         Some(_) => RenderingIntent::RelativeColorimetric,
@@ -219,7 +219,7 @@ fn executor(profile: &ColorProfile, from: Layout) -> Option<Executor> {
 }
 
 /// From encoded samples to encoded sRGB, 0..=1; `to` has three for each pixel.
-fn run(executor: &Executor, from: &[f32], to: &mut [f32]) {
+pub(super) fn run(executor: &Executor, from: &[f32], to: &mut [f32]) {
     executor.transform(from, to).expect("the layouts were told when it was made, and only lengths that do not fit them fail");
 }
 

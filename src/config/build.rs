@@ -18,6 +18,7 @@ use crate::imaging::{ExtentRules, Preprocessing};
 use crate::inference::{EngineSettings, GuardBounds, Precision, ProviderChoice};
 use crate::ingest::Ready;
 use crate::job::RetryPolicy;
+use crate::metadata::{self, SourceType};
 use crate::routing::{RoutingRules, Scene};
 
 /// Memory for which one more worker is started when their number is left to the machine, MiB: about what a 24-megapixel
@@ -192,6 +193,8 @@ impl<'a> Scope<'a> {
         ];
         const COMPRESSIONS: &[(&str, TiffCompression)] =
             &[("none", TiffCompression::None), ("lzw", TiffCompression::Lzw), ("deflate", TiffCompression::Deflate)];
+        const SOURCE_TYPES: &[(&str, SourceType)] =
+            &[(SourceType::Composite.word(), SourceType::Composite), (SourceType::Enhanced.word(), SourceType::Enhanced)];
         ProfileSettings {
             portrait: self.scene("scene.portrait.model", "scene.portrait.height.min", "scene.portrait.height.max"),
             architecture: self.scene(
@@ -214,6 +217,10 @@ impl<'a> Scope<'a> {
             encode: EncodeSettings {
                 jpeg_quality: u8::try_from(self.integer("output.jpeg_quality")).expect("the key table allows 1 to 100"),
                 tiff_compression: self.word("output.tiff_compression", COMPRESSIONS),
+            },
+            metadata: metadata::Policy {
+                strip_gps: self.switch("output.strip_gps"),
+                source_type: self.word("output.digital_source_type", SOURCE_TYPES),
             },
             min_free_bytes: self.integer("output.min_free_mib") << 20,
             limits: DecodeLimits { max_pixels: self.integer("limits.max_megapixels") * 1_000_000 },

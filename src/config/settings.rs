@@ -9,6 +9,7 @@ use crate::imaging::{ExtentRules, Preprocessing};
 use crate::inference::{EngineSettings, Precision};
 use crate::ingest::Ready;
 use crate::job::RetryPolicy;
+use crate::metadata;
 use crate::routing::RoutingRules;
 
 /// Everything the program was told.
@@ -76,6 +77,8 @@ pub struct ProfileSettings {
     pub format: OutputChoice,
     /// Encoder settings.
     pub encode: EncodeSettings,
+    /// What of the scan's metadata goes on.
+    pub metadata: metadata::Policy,
     /// Room that stays free on the output volume, bytes.
     pub min_free_bytes: u64,
     /// Bounds on what is decoded.

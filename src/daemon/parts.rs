@@ -118,6 +118,8 @@ fn profile(
         format: format_word(settings.format),
         jpeg_quality: settings.encode.jpeg_quality,
         tiff_compression: settings.encode.tiff_compression.to_string(),
+        strip_gps: settings.metadata.strip_gps,
+        digital_source_type: settings.metadata.source_type.to_string(),
     });
     let mut profile = Profile {
         collection: collection.to_owned(),
@@ -139,6 +141,7 @@ fn profile(
             OutputChoice::Fixed(format) => OutputFormat::Fixed(format),
         },
         encode: settings.encode,
+        metadata: settings.metadata,
         min_free_bytes: settings.min_free_bytes,
         models: BTreeMap::new(),
     };

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 
-/// Version of the pixel arithmetic of this program: raised whenever the same facts would give other pixels, so that what was
+/// Version of the arithmetic of this program: raised whenever the same facts would give other pixels or other metadata, so that what was
 /// made before keeps its name and is made anew.
-pub const PIPELINE_VERSION: u32 = 4;
+pub const PIPELINE_VERSION: u32 = 5;
 
 /// A model as a recipe names it: which weights, not where they lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,6 +69,10 @@ pub struct RecipeFacts {
     pub jpeg_quality: u8,
     /// TIFF compression: `none`, `lzw` or `deflate`.
     pub tiff_compression: String,
+    /// Whether the place where a picture was taken is left out of its metadata.
+    pub strip_gps: bool,
+    /// IPTC Digital Source Type that derivatives name.
+    pub digital_source_type: String,
 }
 
 /// Facts with their canonical text and its digest.
@@ -133,6 +137,8 @@ pub(crate) mod tests {
             format: "source".to_owned(),
             jpeg_quality: 92,
             tiff_compression: "none".to_owned(),
+            strip_gps: false,
+            digital_source_type: "compositeWithTrainedAlgorithmicMedia".to_owned(),
         }
     }
 

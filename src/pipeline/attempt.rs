@@ -81,7 +81,6 @@ pub fn make(
     let coloured = ladder::colour(shop, profile, &mut prepared, watch)?;
     let chroma_p99 = inference::chroma_p99(&coloured.chroma);
     let chroma = imaging::crop_chroma(coloured.chroma, &prepared.copy.extent);
-    let finished = finish::finish(profile, &prepared, &chroma, watch)?;
     let facts = assemble::Facts {
         scan,
         profile,
@@ -94,6 +93,7 @@ pub fn make(
         relative,
         made_at: super::now(),
     };
+    let finished = finish::finish(&facts, &chroma, watch)?;
     let record = assemble::record(&facts, &finished, watch.clone().into_millis());
     Ok(Outcome::Derivative(Box::new(Made { finished, record })))
 }
@@ -210,7 +210,7 @@ fn cost(header: &ScanHeader, file_bytes: u64, format: OutputFormat, apply_to: Ap
         codec::Format::Jpeg => (result / 8, pixels * 3 + result / 8),
         // A PNG is largest while it is made: its encoder holds the picture in its own byte order and compressed twice.
         codec::Format::Png => (result, 2 * result),
-        codec::Format::Tiff => (result, result),
+        codec::Format::Tiff | codec::Format::WebP | codec::Format::Jpeg2000 => (result, result),
     };
     // Planes of floats: two while the lightness is denoised, one from there to the end.
     let planes = if apply_to == ApplyTo::Output { pixels * 4 } else { 0 };
@@ -249,7 +249,8 @@ mod tests {
     use crate::imaging::Size;
 
     fn cost(format: Format, channels: Channels, bit_depth: u8, file_mib: u64, apply_to: ApplyTo) -> u64 {
-        let header = ScanHeader { format, size: Size::new(9000, 12_000), bit_depth, channels, scratch_bytes: 0 };
+        let header =
+            ScanHeader { format, size: Size::new(9000, 12_000), bit_depth, channels, is_separation: false, scratch_bytes: 0 };
         super::cost(&header, file_mib << 20, OutputFormat::Source, apply_to, Preprocessing::Fit)
     }
 

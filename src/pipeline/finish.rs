@@ -1,10 +1,11 @@
 //! From chroma to a verified file: recombine, encode, decode once more and compare.
 
-use super::prepare::Prepared;
-use super::{Profile, StageError, Stopwatch};
+use super::record::assemble::Facts;
+use super::{StageError, Stopwatch};
 use crate::codec::{self, Against, Format, Verified};
 use crate::digest::Digest;
 use crate::imaging::{self, ChromaPlanes, Depth, Lightness, Preprocessing, Size};
+use crate::metadata::{self, Account, Carried, Origin};
 
 /// A derivative that may leave the house.
 #[derive(Debug)]
@@ -21,17 +22,15 @@ pub struct Finished {
     pub bit_depth: u8,
     /// What decoding once more showed.
     pub verified: Verified,
+    /// What became of the scan's metadata.
+    pub metadata: Account,
     /// Share of pixels whose colour sRGB cannot hold: their chroma was reduced, or under parity their channels clipped.
     pub out_of_gamut_share: f64,
 }
 
 /// `chroma` shows the content of the extent, padding cropped away.
-pub(super) fn finish(
-    profile: &Profile,
-    prepared: &Prepared,
-    chroma: &ChromaPlanes,
-    watch: &mut Stopwatch,
-) -> Result<Finished, StageError> {
+pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopwatch) -> Result<Finished, StageError> {
+    let (profile, prepared) = (facts.profile, facts.prepared);
     let scan = &prepared.scan;
     let lightness = prepared.lightness.as_ref().map_or(Lightness::Source, Lightness::Replaced);
     let format = profile.format.of(scan.header.format);
@@ -41,9 +40,9 @@ pub(super) fn finish(
         Preprocessing::Fit => imaging::recombine(&scan.image, lightness, chroma, depth),
         Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma, depth),
     });
-    let bytes = watch.time("encode", || codec::encode(&recombined.image, format, &profile.encode, &scan.carried))?;
-    let bit_depth = if format == Format::Jpeg { 8 } else { recombined.image.bit_depth() };
-    let size = recombined.image.size();
+    let (bit_depth, size) = (recombined.image.bit_depth(), recombined.image.size());
+    let (carried, metadata) = watch.time("metadata", || carry(facts, format, size));
+    let bytes = watch.time("encode", || codec::encode(&recombined.image, format, &profile.encode, &carried))?;
     let against = match profile.preprocessing {
         Preprocessing::Fit => Against::Scan(&scan.image, lightness),
         // Clipping colours changes their lightness: that is the authors' way, and no fault of the file.
@@ -51,5 +50,29 @@ pub(super) fn finish(
     };
     let verified = watch.time("verify", || codec::verify(&bytes, recombined.image, format, against))?;
     let digest = watch.time("hash", || Digest::of(&bytes));
-    Ok(Finished { bytes, digest, format, size, bit_depth, verified, out_of_gamut_share: recombined.out_of_gamut_share })
+    let out_of_gamut_share = recombined.out_of_gamut_share;
+    Ok(Finished { bytes, digest, format, size, bit_depth, verified, metadata, out_of_gamut_share })
+}
+
+/// What the scan says of itself and what the derivative says of its making.
+fn carry(facts: &Facts<'_>, format: Format, size: Size) -> (Carried, Account) {
+    let Facts { scan, profile, prepared, .. } = facts;
+    let model = &profile.scene(prepared.route.scene).model;
+    let origin = Origin {
+        file_name: &scan.relative.file_name().unwrap_or_default().to_string_lossy(),
+        source_sha256: scan.digest,
+        recipe_sha256: profile.recipe.digest(),
+        job: scan.job.id,
+        made_at: &facts.made_at.to_string(),
+        software: concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")),
+        model: &model.id,
+        model_sha256: model.sha256,
+        precision: &facts.precision.observed.to_string(),
+        scene: prepared.route.scene.as_str(),
+        media_type: format.media_type(),
+        size: (size.width, size.height),
+        dpi: prepared.scan.dpi,
+        turned: prepared.scan.orientation != 1,
+    };
+    metadata::carry(&prepared.scan.metadata, &origin, profile.metadata, format.room())
 }

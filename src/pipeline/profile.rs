@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::imaging::{Preprocessing, Sizing};
 use crate::inference::Precision;
 use crate::job::{Recipe, WeightsRef};
+use crate::metadata;
 use crate::routing::{RoutingRules, Scene};
 
 /// How pictures of one scene are coloured.
@@ -44,7 +45,7 @@ pub struct DenoiseProfile {
 /// The derivative's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// The source's own.
+    /// The source's own, where it is written.
     Source,
     /// Always this one.
     Fixed(Format),
@@ -54,7 +55,7 @@ impl OutputFormat {
     /// The format for a scan of format `source`.
     pub const fn of(self, source: Format) -> Format {
         match self {
-            Self::Source => source,
+            Self::Source => source.of_derivative(),
             Self::Fixed(format) => format,
         }
     }
@@ -108,6 +109,8 @@ pub struct Profile {
     pub format: OutputFormat,
     /// Encoder settings.
     pub encode: EncodeSettings,
+    /// What of the scan's metadata goes on.
+    pub metadata: metadata::Policy,
     /// Room that stays free on the output volume, bytes.
     pub min_free_bytes: u64,
     /// Facts of the models named above, by id.

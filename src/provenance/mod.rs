@@ -6,7 +6,7 @@
 mod record;
 
 pub use record::{
-    ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, JobRecord, ModelRecord,
-    NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord, SetbackRecord,
-    SoftwareRecord, SourceRecord, WeightsRecord,
+    ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, JobRecord, MetadataRecord,
+    ModelRecord, NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord,
+    SetbackRecord, SoftwareRecord, SourceRecord, WeightsRecord,
 };

@@ -10,10 +10,6 @@ use crate::digest::Digest;
 /// Name and version of the record's schema.
 pub const SCHEMA: &str = "autochrome-provenance/1";
 
-/// IPTC Digital Source Type: colour invented by a trained model on top of a captured picture. The conservative label;
-/// `algorithmicallyEnhanced` would under-disclose (IPTC NewsCodes, digitalsourcetype, 2024-09-17).
-const DIGITAL_SOURCE_TYPE: &str = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia";
-
 /// Everything an auditor may ask of one derivative.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -42,6 +38,9 @@ pub struct Record {
     pub precision: PrecisionRecord,
     /// Where it ran.
     pub device: DeviceRecord,
+    /// What of the scan's metadata went on; absent in records of older versions, which carried the resolution only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataRecord>,
     /// What the network's output looked like.
     pub numerics: NumericsRecord,
     /// Everything that decided the pixels.
@@ -90,7 +89,7 @@ pub struct JobRecord {
 /// How the samples of a scan were understood.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColourRecord {
-    /// `icc`, `cicp`, `png-srgb`, `png-gamma`, `exif` or `assumed-srgb`.
+    /// `icc`, `cicp`, `png-srgb`, `png-gamma`, `exif`, `assumed-srgb` or (CMYK) `assumed-inks`.
     pub basis: String,
     /// The profile's own name, or that of what was meant.
     pub name: Option<String>,
@@ -113,7 +112,7 @@ pub struct SourceRecord {
     pub bytes: u64,
     /// SHA-256 of exactly the bytes that were decoded.
     pub sha256: Digest,
-    /// `jpeg`, `png` or `tiff`.
+    /// `jpeg`, `png`, `tiff`, `webp` or `jpeg2000`.
     pub format: String,
     /// Pixels, as stored.
     pub width: u32,
@@ -121,11 +120,14 @@ pub struct SourceRecord {
     pub height: u32,
     /// Bits a sample.
     pub bit_depth: u8,
-    /// `grey`, `grey+alpha`, `rgb` or `rgba`.
+    /// `grey`, `grey+alpha`, `rgb`, `rgba` or `cmyk`.
     pub channels: String,
     /// EXIF orientation found, 1..=8; applied once.
     #[serde(default)]
     pub orientation: u8,
+    /// Pages of the file that are not the scan, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_pages: Vec<String>,
     /// How its samples were understood; absent in records of older versions, which took all for sRGB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub colour: Option<ColourRecord>,
@@ -152,13 +154,26 @@ pub struct DerivativeRecord {
     /// Colour space of its samples, whose profile it carries: `srgb`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub colour_space: String,
-    /// Largest and mean |ΔL*| between the scan under its profile (or its denoised lightness, where that is published; under parity the picture that was
-    /// encoded) and the file decoded once more.
+    /// Largest and mean |ΔL*| between the scan under its profile (or its denoised lightness, where that is published; under parity the
+    /// picture that was encoded) and the file decoded once more.
     #[serde(default)]
     pub lightness_max_difference: f32,
     /// See above.
     #[serde(default)]
     pub lightness_mean_difference: f32,
+}
+
+/// What became of the scan's metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataRecord {
+    /// EXIF fields of the scan that went on.
+    pub exif_fields: usize,
+    /// Bytes of IPTC-IIM that went on.
+    pub iptc_bytes: usize,
+    /// Bytes of the derivative's XMP packet, which has the scan's properties and those of the making.
+    pub xmp_bytes: usize,
+    /// What did not go on, in words.
+    pub dropped: Vec<String>,
 }
 
 /// A weights file.
@@ -362,11 +377,6 @@ impl SoftwareRecord {
 }
 
 impl Record {
-    /// The schema and source-type fields, which are the same in every record.
-    pub fn constants() -> (String, String) {
-        (SCHEMA.to_owned(), DIGITAL_SOURCE_TYPE.to_owned())
-    }
-
     /// Notes for every null why it is null. `why` gives the reason of a path such as `device.cudnn`.
     #[must_use]
     pub fn explain_absent(mut self, why: impl Fn(&str) -> &'static str) -> Self {

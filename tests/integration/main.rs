@@ -23,6 +23,8 @@ mod golden;
 mod happy;
 /// Files of others become models, or leave no trace.
 mod import;
+/// Captions, dates and rights as ExifTool reads them.
+mod metadata;
 /// Small ONNX files of DDColor's shape.
 mod onnx;
 /// Roots and volumes that go away, fill up and come back.

@@ -13,7 +13,8 @@ struct Wall {
 const WALLS: &[Wall] = &[
     Wall { word: "sqlx", rooms: &["store/"], reason: "only store/ speaks SQL" },
     Wall { word: "ort::", rooms: &["inference/"], reason: "only inference/ speaks ONNX Runtime" },
-    Wall { word: "exif::", rooms: &["codec/"], reason: "only codec/ reads EXIF" },
+    Wall { word: "exif::", rooms: &["codec/", "metadata/"], reason: "only codec/ and metadata/ read EXIF" },
+    Wall { word: "quick_xml", rooms: &["metadata/"], reason: "only metadata/ reads XMP" },
     Wall { word: "zune_jpeg", rooms: &["codec/"], reason: "only codec/ calls image decoders" },
     Wall { word: "libjpeg_turbo_rs", rooms: &["codec/"], reason: "only codec/ calls image encoders" },
     Wall { word: "image::codecs", rooms: &["codec/"], reason: "only codec/ calls image decoders" },

@@ -17,7 +17,7 @@ use super::Stored;
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
-use crate::colour::Declared;
+use crate::colour::{Declared, srgb_of_inks};
 use crate::imaging::{Samples, ScanImage};
 
 /// Longest side a JPEG can have, pixels: its fields have 16 bits.
@@ -32,11 +32,13 @@ fn header(head: &Head<'_>, bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHe
     limits.check(Format::Jpeg, head.frame.size)?;
     let channels = match head.colour()? {
         Colour::Grey => Channels::Grey,
-        Colour::YCbCr | Colour::Rgb => Channels::Rgb,
+        Colour::YCbCr | Colour::Rgb | Colour::Cmyk | Colour::Ycck => Channels::Rgb,
     };
     head.require_known_sampling()?;
-    let scratch_bytes = bytes.len() as u64 + head.coefficient_bytes();
-    Ok(ScanHeader { format: Format::Jpeg, size: head.frame.size, bit_depth: 8, channels, scratch_bytes })
+    let is_separation = matches!(head.colour()?, Colour::Cmyk | Colour::Ycck);
+    let inks = if is_separation { 4 * head.frame.size.pixels() } else { 0 };
+    let scratch_bytes = bytes.len() as u64 + head.coefficient_bytes() + inks;
+    Ok(ScanHeader { format: Format::Jpeg, size: head.frame.size, bit_depth: 8, channels, is_separation, scratch_bytes })
 }
 
 /// `samples` is memory to decode into; what it holds does not matter.
@@ -50,6 +52,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, mut samples: Vec<u8>) 
         Colour::Grey => ColorSpace::Luma,
         Colour::Rgb if !head.is_named_rgb() => ColorSpace::YCbCr,
         Colour::Rgb | Colour::YCbCr => ColorSpace::RGB,
+        // The copy that is decoded has no word on inks, so the decoder leaves both as they are stored.
+        Colour::Cmyk | Colour::Ycck => ColorSpace::CMYK,
     };
     let options = DecoderOptions::default()
         .set_strict_mode(true)
@@ -60,21 +64,57 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, mut samples: Vec<u8>) 
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&picture), options);
     let damaged = |error| DecodeError::damaged(Format::Jpeg, error);
     decoder.decode_headers().map_err(damaged)?;
-    let wanted = usize::try_from(header.picture_bytes()).ok();
+    let stored = if header.is_separation { 4 * header.size.pixels() } else { header.picture_bytes() };
+    let wanted = usize::try_from(stored).ok();
     if wanted.is_none() || decoder.output_buffer_size() != wanted {
         return Err(DecodeError::damaged(Format::Jpeg, "its headers contradict each other"));
     }
     samples.resize(wanted.unwrap_or(0), 0);
     decoder.decode_into(&mut samples).map_err(damaged)?;
-    let image = ScanImage::new(header.size, header.channels, Samples::U8(samples));
-    let image = image.expect("the buffer was made for the header's size and channels");
-    let found = head.exif.map(exif::read).unwrap_or_default();
+    let mut metadata = head.metadata();
+    let found = head.exif.map(|block| exif::read(block, &mut metadata)).unwrap_or_default();
     let mut declared = Declared { exif_colour_space: found.colour_space, ..Declared::default() };
     match head.icc() {
         Ok(icc) => declared.icc = icc,
         Err(oddity) => declared.oddities.push(oddity),
     }
-    Ok(Stored { header, image, orientation: found.orientation, dpi: head.dpi.or(found.dpi), declared })
+    let samples = if header.is_separation {
+        inks(&mut samples, &head)?;
+        let (samples, separation) = srgb_of_inks(&Samples::U8(samples), declared.icc.as_deref());
+        declared.separation = Some(separation);
+        samples
+    } else {
+        Samples::U8(samples)
+    };
+    let image = ScanImage::new(header.size, header.channels, samples);
+    let image = image.expect("the buffer was made for the header's size and channels");
+    Ok(Stored {
+        header,
+        image,
+        orientation: found.orientation,
+        dpi: head.dpi.or(found.dpi),
+        declared,
+        metadata,
+        other_pages: Vec::new(),
+    })
+}
+
+/// Coverage of cyan, magenta, yellow and black from the stored components.
+fn inks(samples: &mut [u8], head: &Head<'_>) -> Result<(), DecodeError> {
+    let is_ycck = head.colour()? == Colour::Ycck;
+    for pixel in samples.as_chunks_mut::<4>().0 {
+        if is_ycck {
+            // Complements of the stored inks by the formulas of JFIF (ITU-T T.871, 7).
+            let [y, cb, cr] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
+            let (cb, cr) = (cb - 128.0, cr - 128.0);
+            let rgb = [y + 1.402 * cr, y - 0.344_136_3 * cb - 0.714_136_3 * cr, y + 1.772 * cb];
+            rgb.into_iter().zip(&mut *pixel).for_each(|(value, ink)| *ink = 255 - value.round().clamp(0.0, 255.0) as u8);
+        }
+        if head.is_inverted() {
+            pixel.iter_mut().for_each(|ink| *ink = 255 - *ink);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

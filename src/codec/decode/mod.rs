@@ -1,22 +1,18 @@
 //! From bytes to an upright picture, with every limit checked from the header first.
 
+#[cfg(feature = "jpeg2000")]
+mod jp2;
 mod jpeg;
 mod png;
 mod tiff;
+mod webp;
 
 use super::header::{DecodeLimits, ScanHeader};
 use super::orientation::{swaps_sides, upright};
 use super::{DecodeError, Format};
 use crate::colour::{Colour, Declared};
 use crate::imaging::ScanImage;
-
-/// Metadata carried from the scan into the derivative.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Carried {
-    /// Pixels an inch, horizontally and vertically, of the upright picture. From JFIF, EXIF, pHYs or TIFF tags; absent
-    /// when the scan does not say or says nonsense.
-    pub dpi: Option<(f64, f64)>,
-}
+use crate::metadata::Found;
 
 /// A decoded scan.
 #[derive(Debug)]
@@ -29,8 +25,13 @@ pub struct DecodedScan {
     pub orientation: u8,
     /// What the file says of its samples' colour.
     pub declared: Declared,
-    /// What goes on into the derivative.
-    pub carried: Carried,
+    /// Pixels an inch, horizontally and vertically, of the upright picture. From JFIF, EXIF, pHYs or TIFF tags; absent
+    /// when the scan does not say or says nonsense.
+    pub dpi: Option<(f64, f64)>,
+    /// What the file says beside its samples, unchecked.
+    pub metadata: Found,
+    /// Pages of the file that are not the scan, in words.
+    pub other_pages: Vec<String>,
 }
 
 impl DecodedScan {
@@ -52,6 +53,8 @@ struct Stored {
     orientation: Option<u8>,
     dpi: Option<(f64, f64)>,
     declared: Declared,
+    metadata: Found,
+    other_pages: Vec<String>,
 }
 
 /// Memory for rows, tables and buffers of the decoders, bytes.
@@ -66,11 +69,16 @@ pub fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, De
         Format::Jpeg => jpeg::read_header(bytes, limits),
         Format::Png => png::read_header(bytes, limits),
         Format::Tiff => tiff::read_header(bytes, limits),
+        Format::WebP => webp::read_header(bytes, limits),
+        #[cfg(feature = "jpeg2000")]
+        Format::Jpeg2000 => jp2::read_header(bytes, limits),
+        #[cfg(not(feature = "jpeg2000"))]
+        Format::Jpeg2000 => Err(without_jpeg2000()),
     }
 }
 
-/// Decodes the scan, completely or not at all. Of a file with several pages the first is decoded and the others are not
-/// looked at. Libraries below may panic on hostile files: call it where a panic is caught.
+/// Decodes the scan, completely or not at all. Of a file with several pages the first that is no reduced copy is decoded and the others
+/// are named. Libraries below may panic on hostile files: call it where a panic is caught.
 ///
 /// # Errors
 /// Every kind of [`DecodeError`].
@@ -84,11 +92,22 @@ pub(super) fn decode_into(bytes: &[u8], limits: &DecodeLimits, memory: Vec<u8>) 
         Format::Jpeg => jpeg::decode(bytes, limits, memory),
         Format::Png => png::decode(bytes, limits),
         Format::Tiff => tiff::decode(bytes, limits),
+        Format::WebP => webp::decode(bytes, limits),
+        #[cfg(feature = "jpeg2000")]
+        Format::Jpeg2000 => jp2::decode(bytes, limits),
+        #[cfg(not(feature = "jpeg2000"))]
+        Format::Jpeg2000 => Err(without_jpeg2000()),
     }?;
     let orientation = stored.orientation.unwrap_or(super::orientation::UPRIGHT);
     let dpi = stored.dpi.map(|(x, y)| if swaps_sides(orientation) { (y, x) } else { (x, y) });
-    let image = upright(stored.image, orientation);
-    Ok(DecodedScan { header: stored.header, image, orientation, declared: stored.declared, carried: Carried { dpi } })
+    let Stored { header, image, declared, metadata, other_pages, .. } = stored;
+    let image = upright(image, orientation);
+    Ok(DecodedScan { header, image, orientation, declared, dpi, metadata, other_pages })
+}
+
+#[cfg(not(feature = "jpeg2000"))]
+fn without_jpeg2000() -> DecodeError {
+    DecodeError::unsupported(Format::Jpeg2000, "this build was made without it (feature jpeg2000)")
 }
 
 /// Memory that decoding needs at its peak, bytes, beside the file itself: the picture, and either what its decoder needs
@@ -102,7 +121,7 @@ pub fn decode_cost_bytes(header: &ScanHeader) -> u64 {
 mod tests {
     use super::*;
     use crate::codec::samples::{ALL_CHANNELS, picture};
-    use crate::codec::{Channels, EncodeSettings, encode};
+    use crate::codec::{Carried, Channels, EncodeSettings, encode};
     use crate::imaging::Size;
 
     #[test]
@@ -141,15 +160,15 @@ mod tests {
 
     #[test]
     fn resolution_survives_every_format() {
-        let carried = Carried { dpi: Some((300.0, 600.0)) };
+        let carried = Carried { dpi: Some((300.0, 600.0)), ..Carried::default() };
         for format in [Format::Jpeg, Format::Png, Format::Tiff] {
             let bytes = encode(&picture(40, 30, Channels::Rgb, 8), format, &EncodeSettings::default(), &carried).unwrap();
-            let (x, y) = decode(&bytes, &DecodeLimits::default()).unwrap().carried.dpi.unwrap();
+            let (x, y) = decode(&bytes, &DecodeLimits::default()).unwrap().dpi.unwrap();
             // PNG counts whole pixels a metre: 0.0127 dpi is its rounding.
             assert!((x - 300.0).abs() < 0.02 && (y - 600.0).abs() < 0.02, "{format}: {x} × {y}");
             let bytes =
                 encode(&picture(40, 30, Channels::Rgb, 8), format, &EncodeSettings::default(), &Carried::default()).unwrap();
-            assert_eq!(decode(&bytes, &DecodeLimits::default()).unwrap().carried.dpi, None, "{format}");
+            assert_eq!(decode(&bytes, &DecodeLimits::default()).unwrap().dpi, None, "{format}");
         }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! All checksums are verified and the end chunk is required. Animations are refused: which frame is the scan?
 
+mod chunk;
+mod text;
+
 use std::io::{Cursor, ErrorKind};
 
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Info, Limits, Reader, ScaledFloat, Transformations, Unit};
@@ -40,7 +43,7 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHea
     let mut options = DecodeOptions::default();
     options.set_ignore_checksums(false);
     options.set_skip_ancillary_crc_failures(false);
-    // Compressed texts unpack without bound, and are not used; a profile unpacks within the limit below.
+    // Compressed texts unpack without bound there: those that are used are unpacked within one here ([`text`]).
     options.set_ignore_text_chunk(true);
     let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
     decoder.set_limits(Limits { bytes: CHUNK_BYTES });
@@ -61,7 +64,7 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHea
         ColorType::Indexed => return Err(DecodeError::damaged(Format::Png, "its palette is missing")),
     };
     let bit_depth = if depth == BitDepth::Sixteen { 16 } else { 8 };
-    let mut header = ScanHeader { format: Format::Png, size, bit_depth, channels, scratch_bytes: 0 };
+    let mut header = ScanHeader { format: Format::Png, size, bit_depth, channels, is_separation: false, scratch_bytes: 0 };
     if reader.info().interlaced && bit_depth == 16 {
         // An interlaced picture is put together as bytes before it becomes samples.
         header.scratch_bytes = header.picture_bytes();
@@ -94,16 +97,25 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     let image = ScanImage::new(header.size, header.channels, samples)
         .ok_or_else(|| DecodeError::damaged(Format::Png, "it has fewer rows than its header says"))?;
     let info = reader.info();
-    let found = info.exif_metadata.as_deref().map(exif::read).unwrap_or_default();
+    let mut metadata = text::metadata(bytes);
+    let found = info.exif_metadata.as_deref().map(|block| exif::read(block, &mut metadata)).unwrap_or_default();
     let chunk = info.pixel_dims.filter(|dims| dims.unit == Unit::Meter);
     let dpi =
         chunk.and_then(|dims| exif::plausible(f64::from(dims.xppu) * METRES_PER_INCH, f64::from(dims.yppu) * METRES_PER_INCH));
     let mut declared = declared(info, found.colour_space);
     // The library says nothing of a profile that does not unpack.
-    if declared.icc.is_none() && has_chunk(bytes, *b"iCCP") {
+    if declared.icc.is_none() && chunk::all(bytes).any(|(kind, _)| kind == *b"iCCP") {
         declared.oddities.push("the ICC profile is broken and was not used: it does not unpack".to_owned());
     }
-    Ok(Stored { header, image, orientation: found.orientation, dpi: dpi.or(found.dpi), declared })
+    Ok(Stored {
+        header,
+        image,
+        orientation: found.orientation,
+        dpi: dpi.or(found.dpi),
+        declared,
+        metadata,
+        other_pages: Vec::new(),
+    })
 }
 
 fn declared(info: &Info<'_>, exif_colour_space: Option<u32>) -> Declared {
@@ -119,23 +131,8 @@ fn declared(info: &Info<'_>, exif_colour_space: Option<u32>) -> Declared {
         gamma: info.gama_chunk.map(ScaledFloat::into_value),
         chromaticities: info.chrm_chunk.map(|chunk| [chunk.white, chunk.red, chunk.green, chunk.blue].map(point)),
         exif_colour_space,
-        oddities: Vec::new(),
+        ..Declared::default()
     }
-}
-
-/// Whether a chunk of this kind stands before the picture's data.
-fn has_chunk(bytes: &[u8], kind: [u8; 4]) -> bool {
-    let mut rest = bytes.get(8..).unwrap_or_default();
-    while let Some((head, behind)) = rest.split_first_chunk::<8>() {
-        let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
-        match [head[4], head[5], head[6], head[7]] {
-            found if found == kind => return true,
-            found if found == *b"IDAT" => return false,
-            // Four bytes of checksum stand behind the content.
-            _ => rest = behind.get(length as usize + 4..).unwrap_or_default(),
-        }
-    }
-    false
 }
 
 fn big_endian(pair: &[u8]) -> u16 {

@@ -1,11 +1,14 @@
-//! TIFF and BigTIFF: grey, RGB and palettes, with or without alpha, strips and tiles, chunky and planar, stored as they are or as LZW,
-//! Deflate, PackBits, Zstandard or CCITT Group 4. Bilevel and 2- and 4-bit grey are expanded to 8 bits; whole numbers of 32 bits and
+//! TIFF and BigTIFF: grey, RGB, CMYK and palettes, with or without alpha, strips and tiles, chunky and planar, stored as they are or as
+//! LZW, Deflate, PackBits, Zstandard, CCITT Group 4 or JPEG. Bilevel and 2- and 4-bit grey are expanded to 8 bits; whole numbers of 32 bits and
 //! floating-point samples, which must lie in 0..=1, become 16 bits.
 //!
-//! The first page is the scan; a first page that calls itself a reduced copy is refused. Samples beyond colour and alpha
+//! The first page that is no reduced copy and no mask is the scan; the others are named ([`pages`]). Samples beyond colour and alpha
 //! (a scanner's infrared channel) are left out. Alpha that was multiplied into the colour is divided out again.
 
+mod blocks;
 mod facts;
+mod jpeg;
+mod pages;
 mod palette;
 
 use std::io::ErrorKind;
@@ -19,7 +22,7 @@ use self::palette::{Overlaid, Palette};
 use super::Stored;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
-use crate::colour::Declared;
+use crate::colour::{Declared, srgb_of_inks};
 use crate::imaging::{Samples, ScanImage};
 
 type Open<'a> = Decoder<Overlaid<'a>>;
@@ -39,31 +42,47 @@ fn failed(error: TiffError) -> DecodeError {
 }
 
 pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
-    let (mut decoder, palette) = open(bytes)?;
+    let Opened { mut decoder, palette, .. } = open(bytes)?;
     let facts = Facts::read(&mut decoder, bytes.len() as u64, limits, palette)?;
     Ok(facts.header())
 }
 
-/// Opens the file, and reads the palette of a first page whose samples are indices.
-fn open(bytes: &[u8]) -> Result<(Open<'_>, Option<Palette>), DecodeError> {
+/// A file at its scan's page.
+struct Opened<'a> {
+    decoder: Open<'a>,
+    /// What the samples mean, where they are indices.
+    palette: Option<Palette>,
+    /// The other pages, in words.
+    others: Vec<String>,
+}
+
+fn open(bytes: &[u8]) -> Result<Opened<'_>, DecodeError> {
     let mut limits = Limits::default();
     // A profile that is too large is told of later; the library's own bound is below profiles of presses.
     limits.ifd_value_size = VALUE_BYTES;
     let open = |file| Ok(Decoder::new(file).map_err(failed)?.with_limits(limits.clone()));
     let mut decoder = open(Overlaid::new(bytes))?;
+    let (page, others) = pages::choose(&mut decoder)?;
     let photometric = number(&mut decoder, Tag::PhotometricInterpretation, u16::MAX)?;
     let bits = number(&mut decoder, Tag::BitsPerSample, 1)?;
-    let Some(palette) = Palette::read(&mut decoder, photometric, bits)? else { return Ok((decoder, None)) };
+    let Some(palette) = Palette::read(&mut decoder, photometric, bits)? else {
+        return Ok(Opened { decoder, palette: None, others });
+    };
+    if page != 0 {
+        return Err(DecodeError::unsupported(Format::Tiff, "a palette on a page that is not the first"));
+    }
     let grey = Overlaid::as_grey(bytes).ok_or_else(|| DecodeError::damaged(Format::Tiff, "its tags contradict each other"))?;
-    Ok((open(grey)?, Some(palette)))
+    Ok(Opened { decoder: open(grey)?, palette: Some(palette), others })
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
-    let (mut decoder, palette) = open(bytes)?;
+    let Opened { mut decoder, palette, others: other_pages } = open(bytes)?;
     let facts = Facts::read(&mut decoder, bytes.len() as u64, limits, palette)?;
     let header = facts.header();
     header.reserve()?;
-    let raw = read(decoder, bytes, &facts)?;
+    let metadata = blocks::read(&mut decoder);
+    let raw =
+        if facts.is_jpeg { DecodingResult::U8(jpeg::read(&mut decoder, bytes, &facts)?) } else { read(decoder, bytes, &facts)? };
     let samples = match raw {
         DecodingResult::U8(raw) if facts.palette.is_some() => coloured(raw, &facts),
         DecodingResult::U8(raw) if facts.bits < 8 => Samples::U8(expand(&raw, &facts, true)),
@@ -75,11 +94,18 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
         DecodingResult::F64(raw) => Samples::U16(arrange(from_floats(raw.into_iter())?, &facts)?),
         _ => return Err(DecodeError::unsupported(Format::Tiff, "samples that are neither whole numbers nor floating-point")),
     };
+    let oddities = facts.oddity.into_iter().collect();
+    let mut declared = Declared { icc: facts.icc, exif_colour_space: facts.exif_colour_space, oddities, ..Declared::default() };
+    let samples = if facts.is_separation {
+        let (samples, separation) = srgb_of_inks(&samples, declared.icc.as_deref());
+        declared.separation = Some(separation);
+        samples
+    } else {
+        samples
+    };
     let image = ScanImage::new(header.size, header.channels, samples)
         .ok_or_else(|| DecodeError::damaged(Format::Tiff, "it has another number of samples than its tags say"))?;
-    let oddities = facts.oddity.into_iter().collect();
-    let declared = Declared { icc: facts.icc, exif_colour_space: facts.exif_colour_space, oddities, ..Declared::default() };
-    Ok(Stored { header, image, orientation: facts.orientation, dpi: facts.dpi, declared })
+    Ok(Stored { header, image, orientation: facts.orientation, dpi: facts.dpi, declared, metadata, other_pages })
 }
 
 /// Reads all planes as they are stored.
@@ -192,7 +218,7 @@ fn expand(raw: &[u8], facts: &Facts, spread: bool) -> Vec<u8> {
 
 /// Interleaves planes, leaves extra samples out, divides alpha out.
 fn arrange<T: Sample>(raw: Vec<T>, facts: &Facts) -> Result<Vec<T>, DecodeError> {
-    let kept = facts.channels.count();
+    let kept = facts.kept_samples();
     let stored = facts.decoded_samples();
     let pixels = usize::try_from(facts.size.pixels()).ok();
     if pixels.and_then(|pixels| pixels.checked_mul(stored)) != Some(raw.len()) {

@@ -1,7 +1,7 @@
 //! From a picture to the bytes of a file; the same picture and settings always give the same bytes.
 //!
 //! Pictures in colour carry a profile of sRGB. Grey ones, which are no derivatives, carry none: PNG says in a chunk of its own that
-//! they are sRGB, JPEG (JFIF) and TIFF without a profile are taken as that. Of other metadata only the resolution is written.
+//! they are sRGB, JPEG (JFIF) and TIFF without a profile are taken as that.
 
 mod tiff;
 
@@ -25,6 +25,10 @@ const JPEG_MAX_SIDE: u32 = 65_535;
 
 /// JFIF's word for densities in dots an inch (ITU-T T.871, 10.1).
 const JFIF_INCH: u8 = 1;
+
+/// Keywords of PNG's texts for an XMP packet (XMP part 3, 1.1.5) and for IPTC-IIM.
+const XMP_KEYWORD: &str = "XML:com.adobe.xmp";
+const IPTC_KEYWORD: &str = "Raw profile type iptc";
 
 /// Compression of TIFF derivatives, all lossless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -94,6 +98,7 @@ pub fn encode(image: &ScanImage, format: Format, settings: &EncodeSettings, carr
         Format::Tiff => {
             tiff::encode(image, settings.tiff_compression, carried).map_err(|error| EncodeError::encoder(format, error))
         }
+        Format::WebP | Format::Jpeg2000 => Err(EncodeError::encoder(format, "this format is read and not written")),
     }
 }
 
@@ -112,6 +117,15 @@ fn encode_jpeg(image: &ScanImage, quality: u8, carried: &Carried) -> Result<Vec<
     }
     if let Some(profile) = profile_of(image) {
         encoder = encoder.icc_profile(profile);
+    }
+    if !carried.exif_block.is_empty() {
+        encoder = encoder.exif_data(&carried.exif_block);
+    }
+    if let Some(xmp) = &carried.xmp {
+        encoder = encoder.xmp_data(xmp);
+    }
+    if let Some(iptc) = &carried.iptc {
+        encoder = encoder.iptc_data(iptc);
     }
     encoder.encode().map_err(|error| EncodeError::encoder(Format::Jpeg, error))
 }
@@ -154,6 +168,9 @@ fn encode_png(image: &ScanImage, carried: &Carried) -> Result<Vec<u8>, png::Enco
     let mut bytes = Vec::new();
     let mut info = PngInfo::with_size(image.size().width, image.size().height);
     info.icc_profile = profile_of(image).map(Cow::Borrowed);
+    if !carried.exif_block.is_empty() {
+        info.exif_metadata = Some(Cow::Borrowed(&carried.exif_block));
+    }
     let names_itself = info.icc_profile.is_none();
     let mut encoder = PngEncoder::with_info(&mut bytes, info)?;
     if names_itself {
@@ -171,6 +188,12 @@ fn encode_png(image: &ScanImage, carried: &Carried) -> Result<Vec<u8>, png::Enco
         let metre = |dpi: f64| Some((dpi / 0.0254).round()).filter(|count| (1.0..=f64::from(u32::MAX)).contains(count));
         Some(PixelDimensions { xppu: metre(x)? as u32, yppu: metre(y)? as u32, unit: Unit::Meter })
     }));
+    if let Some(xmp) = carried.xmp.as_deref().and_then(|xmp| std::str::from_utf8(xmp).ok()) {
+        encoder.add_itxt_chunk(XMP_KEYWORD.to_owned(), xmp.to_owned())?;
+    }
+    if let Some(iptc) = &carried.iptc {
+        encoder.add_ztxt_chunk(IPTC_KEYWORD.to_owned(), raw_profile(iptc))?;
+    }
     let mut writer = encoder.write_header()?;
     match image.samples() {
         Samples::U8(samples) => writer.write_image_data(samples)?,
@@ -182,6 +205,19 @@ fn encode_png(image: &ScanImage, carried: &Carried) -> Result<Vec<u8>, png::Enco
     }
     writer.finish()?;
     Ok(bytes)
+}
+
+/// Bytes as PNG's texts carry them in the way of ImageMagick and ExifTool: a name, their number, and digits on lines.
+fn raw_profile(bytes: &[u8]) -> String {
+    let mut text = format!("\niptc\n{:>8}", bytes.len());
+    for (index, byte) in bytes.iter().enumerate() {
+        if index % 36 == 0 {
+            text.push('\n');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text.push('\n');
+    text
 }
 
 #[cfg(test)]

@@ -121,10 +121,10 @@ fn a_grey_png_says_that_it_is_srgb_and_a_colour_one_has_a_profile_instead() {
 
 #[test]
 fn resolutions_that_are_no_whole_number_survive_where_the_format_can_hold_them() {
-    let carried = Carried { dpi: Some((299.72, 400.5)) };
+    let carried = Carried { dpi: Some((299.72, 400.5)), ..Carried::default() };
     for (format, bound) in [(Format::Jpeg, 0.51), (Format::Png, 0.02), (Format::Tiff, 0.001)] {
         let bytes = encode(&picture(8, 8, Channels::Grey, 8), format, &EncodeSettings::default(), &carried).unwrap();
-        let (x, y) = decode(&bytes, &DecodeLimits::default()).unwrap().carried.dpi.unwrap();
+        let (x, y) = decode(&bytes, &DecodeLimits::default()).unwrap().dpi.unwrap();
         assert!((x - 299.72).abs() < bound && (y - 400.5).abs() < bound, "{format}: {x} × {y}");
     }
 }

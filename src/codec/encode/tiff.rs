@@ -1,22 +1,25 @@
-//! Writes TIFF, and BigTIFF where offsets of 32 bits end.
+//! Writes TIFF 6.0, and BigTIFF where offsets of 32 bits end: one page in strips, its metadata in tags and directories of their own.
 
-use std::borrow::Cow;
+mod strips;
+
 use std::io::Cursor;
 
+use tiff::Directory as Ifd;
 use tiff::TiffResult;
-use tiff::encoder::colortype::{ColorType, Gray8, Gray16, RGB8, RGB16, RGBA8, RGBA16};
-use tiff::encoder::{
-    Compression, DeflateLevel, Predictor, Rational, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard, TiffValue,
-};
-use tiff::tags::{ExtraSamples, ResolutionUnit, Tag, Type};
+use tiff::encoder::{DirectoryEncoder, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard};
+use tiff::tags::{Tag, Type};
 
+use self::strips::Strips;
 use super::TiffCompression;
 use crate::codec::{Carried, Channels};
-use crate::imaging::{Samples, ScanImage};
+use crate::imaging::ScanImage;
+use crate::metadata::{Directory, Field, Value, rational};
 
 /// Beyond this many bytes of samples a file's offsets need 64 bits; the rest up to 4 GiB is left to tags, and to data that
 /// compression makes larger.
 const CLASSIC_BYTES: u64 = 3 << 30;
+
+type Open<'a, 'b, K> = DirectoryEncoder<'a, &'b mut Cursor<Vec<u8>>, K>;
 
 pub(super) fn encode(image: &ScanImage, compression: TiffCompression, carried: &Carried) -> TiffResult<Vec<u8>> {
     let bytes = image.samples().len() as u64 * u64::from(image.bit_depth() / 8);
@@ -28,83 +31,131 @@ pub(super) fn encode(image: &ScanImage, compression: TiffCompression, carried: &
 }
 
 fn encode_as<K: TiffKind>(image: &ScanImage, compression: TiffCompression, carried: &Carried) -> TiffResult<Vec<u8>> {
-    let writer = Writer { image, compression, carried };
-    match (image.samples(), image.channels()) {
-        (Samples::U8(samples), Channels::Grey | Channels::GreyAlpha) => writer.write::<Gray8, K>(samples),
-        (Samples::U8(samples), Channels::Rgb) => writer.write::<RGB8, K>(samples),
-        (Samples::U8(samples), Channels::Rgba) => writer.write::<RGBA8, K>(samples),
-        (Samples::U16(samples), Channels::Grey | Channels::GreyAlpha) => writer.write::<Gray16, K>(samples),
-        (Samples::U16(samples), Channels::Rgb) => writer.write::<RGB16, K>(samples),
-        (Samples::U16(samples), Channels::Rgba) => writer.write::<RGBA16, K>(samples),
-    }
-}
-
-struct Writer<'a> {
-    image: &'a ScanImage,
-    compression: TiffCompression,
-    carried: &'a Carried,
-}
-
-impl Writer<'_> {
-    fn write<C: ColorType, K: TiffKind>(&self, samples: &[C::Inner]) -> TiffResult<Vec<u8>>
-    where
-        [C::Inner]: TiffValue,
-    {
-        let channels = self.image.channels();
-        let compression = match self.compression {
-            TiffCompression::None => Compression::Uncompressed,
-            TiffCompression::Lzw => Compression::Lzw,
-            TiffCompression::Deflate => Compression::Deflate(DeflateLevel::Fast),
-        };
-        // The library predicts over colour only, and would write what no reader undoes for grey with alpha.
-        let predicts = self.compression != TiffCompression::None && channels != Channels::GreyAlpha;
-        let predictor = if predicts { Predictor::Horizontal } else { Predictor::None };
-        let mut file = Cursor::new(Vec::with_capacity(std::mem::size_of_val(samples) + (64 << 10)));
-        let mut encoder = TiffEncoder::<_, K>::new_generic(&mut file)?.with_compression(compression).with_predictor(predictor);
-        let mut page = encoder.new_image::<C>(self.image.size().width, self.image.size().height)?;
-        match channels {
-            Channels::Grey | Channels::Rgb => {}
-            Channels::GreyAlpha => page.extra_samples(&[ExtraSamples::UnassociatedAlpha])?,
-            // The fourth sample is part of the library's RGBA; only its meaning is left to say.
-            Channels::Rgba => page.encoder().write_tag(Tag::ExtraSamples, &[ExtraSamples::UnassociatedAlpha.to_u16()][..])?,
+    let strips = Strips::of(image, compression);
+    let mut file = Cursor::new(Vec::with_capacity(strips.bytes() + (64 << 10)));
+    let mut encoder = TiffEncoder::<_, K>::new_generic(&mut file)?;
+    let mut own = |directory: Directory| -> TiffResult<Option<u64>> {
+        let of = |field: &&Field| Directory::of(field) == Some(directory);
+        if !carried.exif.iter().any(|field| of(&field)) {
+            return Ok(None);
         }
-        if let Some((x, y)) = self.carried.dpi.and_then(|(x, y)| Some((ratio(x)?, ratio(y)?))) {
-            page.resolution_unit(ResolutionUnit::Inch);
-            page.x_resolution(x);
-            page.y_resolution(y);
+        let mut ifd = encoder.extra_directory()?;
+        for field in carried.exif.iter().filter(of) {
+            let (kind, bytes) = stored(&field.value);
+            put(&mut ifd, field.tag.number(), kind, &bytes)?;
         }
-        if let Some(profile) = super::profile_of(self.image) {
-            page.encoder().write_tag(Tag::IccProfile, Opaque(profile))?;
-        }
-        page.write_data(samples)?;
-        Ok(file.into_inner())
+        Ok(Some(ifd.finish_with_offsets()?.pointer.0))
+    };
+    let (camera, gps) = (own(Directory::Camera)?, own(Directory::Gps)?);
+    let mut page = encoder.image_directory()?;
+    for field in carried.exif.iter().filter(|field| Directory::of(field) == Some(Directory::Picture)) {
+        let (kind, bytes) = stored(&field.value);
+        put(&mut page, field.tag.number(), kind, &bytes)?;
     }
+    for (tag, offset) in [(Tag::ExifDirectory, camera), (Tag::GpsDirectory, gps)] {
+        if let Some(offset) = offset {
+            page.write_tag(tag, K::convert_offset(offset)?)?;
+        }
+    }
+    describe(&mut page, image, &strips)?;
+    if let Some((x, y)) = carried.dpi.filter(|&(x, y)| x >= 1.0 && y >= 1.0) {
+        for (tag, dpi) in [(Tag::XResolution, x), (Tag::YResolution, y)] {
+            put(&mut page, tag.to_u16(), Type::RATIONAL, &stored(&Value::Rational(vec![rational(dpi)])).1)?;
+        }
+        // Inches.
+        page.write_tag(Tag::ResolutionUnit, 2_u16)?;
+    }
+    if let Some(profile) = super::profile_of(image) {
+        put(&mut page, Tag::IccProfile.to_u16(), Type::UNDEFINED, profile)?;
+    }
+    if let Some(xmp) = &carried.xmp {
+        put(&mut page, 700, Type::BYTE, xmp)?;
+    }
+    if let Some(iptc) = &carried.iptc {
+        // As numbers of four bytes, which it is not, but so its readers expect it; zeros at its end mean nothing.
+        let mut iptc = iptc.clone();
+        iptc.resize(iptc.len().next_multiple_of(4), 0);
+        put(&mut page, 33_723, Type::LONG, &iptc)?;
+    }
+    let (mut offsets, mut counts) = (Vec::new(), Vec::new());
+    strips.each(|strip| {
+        offsets.push(K::convert_offset(page.write_data(strip)?)?);
+        counts.push(K::convert_offset(strip.len() as u64)?);
+        pad(&mut page, strip.len())
+    })?;
+    page.write_tag(Tag::StripOffsets, K::convert_slice(&offsets))?;
+    page.write_tag(Tag::StripByteCounts, K::convert_slice(&counts))?;
+    page.finish()?;
+    Ok(file.into_inner())
 }
 
-/// Bytes of a kind that the tag's own standard knows (type 7, UNDEFINED).
-struct Opaque<'a>(&'a [u8]);
-
-impl TiffValue for Opaque<'_> {
-    const BYTE_LEN: u8 = 1;
-    const FIELD_TYPE: Type = Type::UNDEFINED;
-
-    fn count(&self) -> usize {
-        self.0.len()
+/// Size, kind of samples, compression.
+fn describe<K: TiffKind>(page: &mut Open<'_, '_, K>, image: &ScanImage, strips: &Strips<'_>) -> TiffResult<()> {
+    let channels = image.channels();
+    page.write_tag(Tag::ImageWidth, image.size().width)?;
+    page.write_tag(Tag::ImageLength, image.size().height)?;
+    page.write_tag(Tag::BitsPerSample, &vec![u16::from(image.bit_depth()); channels.count()][..])?;
+    page.write_tag(Tag::Compression, strips.compression())?;
+    // RGB, or grey whose 0 is black.
+    page.write_tag(Tag::PhotometricInterpretation, if channels.is_rgb() { 2_u16 } else { 1 })?;
+    page.write_tag(Tag::SamplesPerPixel, channels.count() as u16)?;
+    page.write_tag(Tag::RowsPerStrip, strips.rows())?;
+    page.write_tag(Tag::PlanarConfiguration, 1_u16)?;
+    if strips.predicts() {
+        page.write_tag(Tag::Predictor, 2_u16)?;
     }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(self.0)
+    if matches!(channels, Channels::GreyAlpha | Channels::Rgba) {
+        // Unassociated alpha.
+        page.write_tag(Tag::ExtraSamples, 2_u16)?;
     }
+    Ok(())
 }
 
-/// To a thousandth of a pixel an inch, where that fits the tag.
-fn ratio(dpi: f64) -> Option<Rational> {
-    let thousandths = (dpi * 1000.0).round();
-    if !(1.0..=f64::from(u32::MAX)).contains(&thousandths) {
-        return None;
+/// A tag of a kind that is known only now; `bytes` in the machine's order, which is the file's.
+fn put<K: TiffKind>(ifd: &mut Open<'_, '_, K>, number: u16, kind: Type, bytes: &[u8]) -> TiffResult<()> {
+    let entry = ifd.write_entry_bytes(kind, bytes)?;
+    if bytes.len() > size_of::<K::OffsetType>() {
+        pad(ifd, bytes.len())?;
     }
-    let n = thousandths as u32;
-    Some(if n.is_multiple_of(1000) { Rational { n: n / 1000, d: 1 } } else { Rational { n, d: 1000 } })
+    let mut one = Ifd::empty();
+    one.extend([(Tag::from_u16_exhaustive(number), entry)]);
+    ifd.extend_from(&one);
+    Ok(())
+}
+
+/// Everything begins on a whole word (TIFF 6.0, section 2).
+fn pad<K: TiffKind>(ifd: &mut Open<'_, '_, K>, length: usize) -> TiffResult<()> {
+    if !length.is_multiple_of(2) {
+        ifd.write_data(&[0_u8][..])?;
+    }
+    Ok(())
+}
+
+/// A field's kind and bytes.
+fn stored(value: &Value) -> (Type, Vec<u8>) {
+    fn all<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+        values.iter().flat_map(|&value| bytes(value)).collect()
+    }
+    match value {
+        Value::Byte(values) => (Type::BYTE, values.clone()),
+        Value::Ascii(texts) => (Type::ASCII, texts.iter().flat_map(|text| text.iter().copied().chain([0])).collect()),
+        Value::Short(values) => (Type::SHORT, all(values, u16::to_ne_bytes)),
+        Value::Long(values) => (Type::LONG, all(values, u32::to_ne_bytes)),
+        Value::Rational(values) => {
+            (Type::RATIONAL, values.iter().flat_map(|one| [one.num, one.denom]).flat_map(u32::to_ne_bytes).collect())
+        }
+        Value::SByte(values) => (Type::SBYTE, all(values, i8::to_ne_bytes)),
+        Value::Undefined(values, _) => (Type::UNDEFINED, values.clone()),
+        Value::SShort(values) => (Type::SSHORT, all(values, i16::to_ne_bytes)),
+        Value::SLong(values) => (Type::SLONG, all(values, i32::to_ne_bytes)),
+        Value::SRational(values) => {
+            (Type::SRATIONAL, values.iter().flat_map(|one| [one.num, one.denom]).flat_map(i32::to_ne_bytes).collect())
+        }
+        Value::Float(values) => (Type::FLOAT, all(values, f32::to_ne_bytes)),
+        Value::Double(values) => (Type::DOUBLE, all(values, f64::to_ne_bytes)),
+        // Never kept.
+        Value::Unknown(..) => (Type::UNDEFINED, Vec::new()),
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +171,17 @@ mod tests {
             let bytes = encode_as::<TiffKindBig>(&image, TiffCompression::Deflate, &Carried::default()).unwrap();
             assert_eq!(bytes[2], 43, "the version number of BigTIFF");
             assert_eq!(decode(&bytes, &DecodeLimits::default()).unwrap().image, image);
+        }
+    }
+
+    #[test]
+    fn many_strips_in_every_compression_give_every_sample_back() {
+        for compression in [TiffCompression::None, TiffCompression::Lzw, TiffCompression::Deflate] {
+            for (channels, depth) in ALL_CHANNELS.into_iter().flat_map(|channels| [(channels, 8), (channels, 16)]) {
+                let image = picture(700, 900, channels, depth);
+                let bytes = encode(&image, compression, &Carried::default()).unwrap();
+                assert_eq!(decode(&bytes, &DecodeLimits::default()).unwrap().image, image, "{compression} {channels:?} {depth}");
+            }
         }
     }
 }

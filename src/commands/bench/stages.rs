@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{PICTURE, Source, median, rounded, timed};
-use crate::codec::{self, Against};
+use crate::codec::{self, Against, Carried};
 use crate::digest::Digest;
 use crate::failure::{Exit, Failure};
 use crate::imaging::{self, Depth, Lightness, ModelExtent};
@@ -101,7 +101,9 @@ fn once(
     let coloured = clock.time(|| shop.engine.colorize(request))?;
     let chroma = imaging::crop_chroma(coloured.chroma, extent);
     let recombined = clock.time(|| imaging::recombine(&scan.image, Lightness::Source, &chroma, Depth::of(scan.header.bit_depth)));
-    let encoded = clock.time(|| codec::encode(&recombined.image, source.format, &profile.encode, &scan.carried));
+    let encoded = clock.time(|| {
+        codec::encode(&recombined.image, source.format, &profile.encode, &Carried { dpi: scan.dpi, ..Carried::default() })
+    });
     let encoded = encoded.map_err(|error| failed(error.into()))?;
     let against = Against::Scan(&scan.image, Lightness::Source);
     let verified = clock.time(|| codec::verify(&encoded, recombined.image, source.format, against));

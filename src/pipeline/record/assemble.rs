@@ -8,10 +8,11 @@ use super::ScanFile;
 use crate::colour::Meaning;
 use crate::inference::{DeviceReport, PrecisionFacts, Said, Setback};
 use crate::job::{UnixMillis, WeightsRef};
+use crate::metadata::Account;
 use crate::provenance::{
-    ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, ModelRecord, NumericsRecord,
-    PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, ScoresRecord, SetbackRecord, SoftwareRecord, SourceRecord,
-    WeightsRecord,
+    ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, MetadataRecord, ModelRecord,
+    NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord, SetbackRecord,
+    SoftwareRecord, SourceRecord, WeightsRecord,
 };
 
 /// What the stages know.
@@ -30,10 +31,9 @@ pub(in crate::pipeline) struct Facts<'a> {
 
 /// The record of one derivative.
 pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timings_ms: BTreeMap<String, f64>) -> Record {
-    let (schema, digital_source_type) = Record::constants();
     Record {
-        schema,
-        digital_source_type,
+        schema: SCHEMA.to_owned(),
+        digital_source_type: facts.profile.metadata.source_type.uri().to_owned(),
         made_at: facts.made_at.to_string(),
         job: facts.scan.job.clone(),
         source: source(facts),
@@ -44,6 +44,7 @@ pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timing
         model: model(facts),
         precision: precision(facts.precision),
         device: device(facts),
+        metadata: Some(metadata(&finished.metadata)),
         numerics: numerics(facts, finished.out_of_gamut_share),
         recipe: recipe(facts.profile),
         software: SoftwareRecord::this(),
@@ -64,8 +65,9 @@ fn source(facts: &Facts<'_>) -> SourceRecord {
         width: header.size.width,
         height: header.size.height,
         bit_depth: header.bit_depth,
-        channels: header.channels.word().to_owned(),
+        channels: if header.is_separation { "cmyk" } else { header.channels.word() }.to_owned(),
         orientation: facts.prepared.scan.orientation,
+        other_pages: facts.prepared.scan.other_pages.clone(),
         colour: Some(colour(&facts.prepared.meaning)),
     }
 }
@@ -73,6 +75,11 @@ fn source(facts: &Facts<'_>) -> SourceRecord {
 fn colour(meaning: &Meaning) -> ColourRecord {
     let Meaning { basis, name, icc_sha256, oddities } = meaning;
     ColourRecord { basis: basis.to_string(), name: name.clone(), icc_sha256: *icc_sha256, oddities: oddities.clone() }
+}
+
+fn metadata(account: &Account) -> MetadataRecord {
+    let Account { exif_fields, iptc_bytes, xmp_bytes, dropped } = account;
+    MetadataRecord { exif_fields: *exif_fields, iptc_bytes: *iptc_bytes, xmp_bytes: *xmp_bytes, dropped: dropped.clone() }
 }
 
 fn derivative(facts: &Facts<'_>, finished: &Finished) -> DerivativeRecord {

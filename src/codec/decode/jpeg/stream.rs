@@ -5,6 +5,7 @@
 use crate::codec::exif::{self, CM_PER_INCH};
 use crate::codec::{DecodeError, Format};
 use crate::imaging::Size;
+use crate::metadata::{self, Found};
 
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
@@ -15,6 +16,11 @@ const DRI: u8 = 0xDD;
 
 /// What a segment with a piece of an ICC profile begins with (ICC.1:2022, B.4).
 const ICC: &[u8] = b"ICC_PROFILE\0";
+
+/// What segments with XMP (XMP part 3, 1.1.3), with what did not fit into it, and with Photoshop's resources begin with.
+const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
+const RESOURCES: &[u8] = b"Photoshop 3.0\0";
 
 /// Zeros behind the data of a sequential picture instead of its end marker. The decoder reads at most 8 bytes ahead, so a
 /// whole picture never meets the end of the buffer; one whose data ends early does, which is an error. Some bytes of the
@@ -28,6 +34,9 @@ pub(super) enum Colour {
     Grey,
     YCbCr,
     Rgb,
+    Cmyk,
+    /// Black beside what becomes the other inks' complements by the formulas of YCbCr.
+    Ycck,
 }
 
 /// A component of the frame.
@@ -54,6 +63,12 @@ pub(super) struct Head<'a> {
     pub(super) exif: Option<&'a [u8]>,
     /// Pieces of an ICC profile: number, of how many, bytes.
     icc: Vec<(u8, u8, &'a [u8])>,
+    /// The XMP packet.
+    xmp: Option<&'a [u8]>,
+    /// Whether more XMP stands in segments of its own.
+    has_more_xmp: bool,
+    /// Pieces of Photoshop's resources.
+    resources: Vec<&'a [u8]>,
     /// Resolution by JFIF.
     pub(super) dpi: Option<(f64, f64)>,
     /// Colour transform by Adobe's segment.
@@ -119,7 +134,8 @@ impl<'a> Head<'a> {
     /// Reads up to the first scan.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let (mut frame, mut exif, mut dpi, mut transform, mut is_jfif) = (None, None, None, None, false);
-        let (mut tables, mut icc) = (Vec::new(), Vec::new());
+        let (mut tables, mut icc, mut resources) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut xmp, mut has_more_xmp) = (None, false);
         let mut at = 2;
         loop {
             let found = segment(bytes, at)?;
@@ -136,13 +152,29 @@ impl<'a> Head<'a> {
                 SOS => {
                     let frame = frame.ok_or_else(|| damaged("its picture begins before its size is given"))?;
                     let first_scan = payload.first().copied().unwrap_or(0);
-                    return Ok(Self { frame, exif, icc, dpi, transform, is_jfif, first_scan, tables, scan: at });
+                    return Ok(Self {
+                        frame,
+                        exif,
+                        icc,
+                        xmp,
+                        has_more_xmp,
+                        resources,
+                        dpi,
+                        transform,
+                        is_jfif,
+                        first_scan,
+                        tables,
+                        scan: at,
+                    });
                 }
                 0xE0 if payload.starts_with(b"JFIF\0") => {
                     is_jfif = true;
                     dpi = jfif_dpi(payload);
                 }
                 0xE1 if payload.starts_with(b"Exif\0") && payload.len() > 6 && exif.is_none() => exif = Some(&payload[6..]),
+                0xE1 if payload.starts_with(XMP) => xmp = xmp.or(Some(&payload[XMP.len()..])),
+                0xE1 if payload.starts_with(EXTENDED_XMP) => has_more_xmp = true,
+                0xED => resources.extend(payload.strip_prefix(RESOURCES)),
                 0xE2 => {
                     if let Some([number, count, piece @ ..]) = payload.strip_prefix(ICC) {
                         icc.push((*number, *count, piece));
@@ -176,6 +208,16 @@ impl<'a> Head<'a> {
         Ok(Some(pieces.into_iter().flat_map(|(.., piece)| piece).copied().collect()))
     }
 
+    /// What the file says beside its picture and EXIF.
+    pub(super) fn metadata(&self) -> Found {
+        let mut found = Found { xmp: self.xmp.map(<[u8]>::to_vec), ..Found::default() };
+        found.iptc = metadata::iim_of_resources(&self.resources.concat());
+        if self.has_more_xmp {
+            found.dropped.say("the part of XMP that did not fit into one segment");
+        }
+        found
+    }
+
     /// The colour model, as libjpeg tells it: JFIF means YCbCr, then Adobe's word counts, then the components' names.
     pub(super) fn colour(&self) -> Result<Colour, DecodeError> {
         match (self.frame.components.len(), self.transform) {
@@ -183,10 +225,15 @@ impl<'a> Head<'a> {
             (3, _) if self.is_named_rgb() => Ok(Colour::Rgb),
             (3, Some(0)) if !self.is_jfif => Ok(Colour::Rgb),
             (3, _) => Ok(Colour::YCbCr),
-            (4, Some(2)) => Err(unsupported("YCCK, a form of CMYK colour for print")),
-            (4, _) => Err(unsupported("CMYK colour for print")),
+            (4, Some(2)) => Ok(Colour::Ycck),
+            (4, _) => Ok(Colour::Cmyk),
             (count, _) => Err(unsupported(format!("{count} components"))),
         }
+    }
+
+    /// Whether inks are stored as their complements, which Adobe's segment stands for.
+    pub(super) fn is_inverted(&self) -> bool {
+        self.transform.is_some()
     }
 
     /// Lets those ways to sample and arrange components pass that the decoder below is known to get right. It takes a
@@ -197,6 +244,10 @@ impl<'a> Head<'a> {
         if chroma.is_empty() {
             // Alone, a component is in reading order whatever its factors say (A.2.2).
             return Ok(());
+        }
+        // Of four components the decoder is known to get right only those of one size.
+        if chroma.len() == 3 && self.frame.components.iter().any(|one| (one.horizontal, one.vertical) != (1, 1)) {
+            return Err(unsupported("CMYK with components of several sizes"));
         }
         let is_single = |component: &Component| (component.horizontal, component.vertical) == (1, 1);
         if !chroma.iter().all(is_single) || !matches!((luma.horizontal, luma.vertical), (1 | 2, 1 | 2) | (4, 1)) {
@@ -261,7 +312,7 @@ impl<'a> Head<'a> {
             }
         }
         if let Some(component) = seen.iter().position(|&seen| seen != u64::MAX) {
-            let name = ["first", "second", "third"].get(component).copied().unwrap_or("last");
+            let name = ["first", "second", "third", "fourth"].get(component).copied().unwrap_or("last");
             return Err(DecodeError::truncated(Format::Jpeg, format!("scans of its {name} component are missing")));
         }
         if self.frame.progressive {

@@ -173,10 +173,10 @@ fn an_animation_is_refused() {
 #[test]
 fn orientation_and_resolution_come_from_their_chunks() {
     let found = scan(&small().with(b"eXIf", &exif_block(8, Some((300, 400)))).bytes()).unwrap();
-    assert_eq!((found.orientation, found.carried.dpi), (8, Some((400.0, 300.0))));
+    assert_eq!((found.orientation, found.dpi), (8, Some((400.0, 300.0))));
     assert_eq!(found.image.samples(), &Samples::U8(vec![3, 6, 2, 5, 1, 4]));
-    let (x, y) = scan(&small().with(b"pHYs", &[0, 0, 46, 35, 0, 0, 92, 70, 1]).bytes()).unwrap().carried.dpi.unwrap();
+    let (x, y) = scan(&small().with(b"pHYs", &[0, 0, 46, 35, 0, 0, 92, 70, 1]).bytes()).unwrap().dpi.unwrap();
     assert!((x - 300.0).abs() < 0.02 && (y - 600.0).abs() < 0.02, "{x} × {y}");
     // Without a unit they are a mere aspect ratio.
-    assert_eq!(scan(&small().with(b"pHYs", &[0, 0, 0, 1, 0, 0, 0, 1, 0]).bytes()).unwrap().carried.dpi, None);
+    assert_eq!(scan(&small().with(b"pHYs", &[0, 0, 0, 1, 0, 0, 0, 1, 0]).bytes()).unwrap().dpi, None);
 }

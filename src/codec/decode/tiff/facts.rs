@@ -17,6 +17,11 @@ const MAX_SAMPLES: u16 = 8;
 const WHITE_IS_ZERO: u16 = 0;
 const BLACK_IS_ZERO: u16 = 1;
 const RGB: u16 = 2;
+const SEPARATED: u16 = 5;
+const YCBCR: u16 = 6;
+
+/// JPEG as technical note 2 has it (tag 259).
+const JPEG: u16 = 7;
 
 /// Meaning of the alpha sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +51,12 @@ pub(super) struct Facts {
     /// What was found of a profile that cannot be read.
     pub(super) oddity: Option<String>,
     pub(super) exif_colour_space: Option<u32>,
+    /// Whether the samples are JPEGs.
+    pub(super) is_jpeg: bool,
+    /// Whether those hold luma and chroma.
+    pub(super) is_ycbcr: bool,
+    /// Whether the samples are inks.
+    pub(super) is_separation: bool,
     is_rgb: bool,
 }
 
@@ -71,10 +82,6 @@ impl Facts {
         let (width, height) = decoder.dimensions().map_err(failed)?;
         let size = Size::new(width, height);
         limits.check(Format::Tiff, size)?;
-        let subfile = decoder.find_tag_unsigned::<u32>(Tag::NewSubfileType).map_err(failed)?.unwrap_or(0);
-        if subfile & 1 != 0 {
-            return Err(unsupported("its first page is a reduced copy (as in camera raw files)"));
-        }
         let photometric = number(decoder, Tag::PhotometricInterpretation, u16::MAX)?;
         let samples = number(decoder, Tag::SamplesPerPixel, 1)?;
         let bits = number(decoder, Tag::BitsPerSample, 1)?;
@@ -82,12 +89,16 @@ impl Facts {
         let has_predictor = number(decoder, Tag::Predictor, 1)? != 1;
         let planar = number(decoder, Tag::PlanarConfiguration, 1)? == 2;
         require_compression(compression)?;
-        require_samples(decoder, photometric, bits, samples)?;
+        require_samples(decoder, photometric, bits, samples, compression == JPEG)?;
         let extra = decoder.find_tag_unsigned_vec::<u16>(Tag::ExtraSamples).map_err(failed)?.unwrap_or_default();
-        let is_rgb = photometric == RGB;
-        let colours = if is_rgb { 3 } else { 1 };
+        let (is_rgb, is_separation) = (matches!(photometric, RGB | YCBCR), photometric == SEPARATED);
+        let colours = match (is_rgb, is_separation) {
+            (true, _) => 3,
+            (_, true) => 4,
+            _ => 1,
+        };
         let alpha = match (extra.first(), samples.checked_sub(colours)) {
-            (_, None) => return Err(DecodeError::damaged(Format::Tiff, format!("RGB of {samples} samples a pixel"))),
+            (_, None) => return Err(DecodeError::damaged(Format::Tiff, format!("colour of {samples} samples a pixel"))),
             (_, Some(0)) => Alpha::None,
             (Some(1), _) => Alpha::Associated,
             // Writers that forget the tag mean alpha (as libtiff assumes).
@@ -96,7 +107,7 @@ impl Facts {
             _ => Alpha::None,
         };
         let channels = match (is_rgb, alpha == Alpha::None) {
-            (false, true) if palette.is_some() => Channels::Rgb,
+            (false, true) if palette.is_some() || is_separation => Channels::Rgb,
             (false, true) => Channels::Grey,
             (false, false) => Channels::GreyAlpha,
             (true, true) => Channels::Rgb,
@@ -107,6 +118,12 @@ impl Facts {
         }
         if palette.is_some() && samples > 1 {
             return Err(unsupported("a palette with extra samples"));
+        }
+        if is_separation {
+            require_inks(decoder, samples)?;
+        }
+        if compression == JPEG && (bits != 8 || planar || samples != colours || is_separation || photometric == WHITE_IS_ZERO) {
+            return Err(unsupported("JPEG inside TIFF of anything but 8-bit grey, RGB or YCbCr"));
         }
         // The library undoes the predictor after it has left samples out, which garbles the rest.
         if is_rgb && has_predictor && !planar && usize::from(samples) > channels.count() {
@@ -132,6 +149,9 @@ impl Facts {
             icc,
             oddity,
             exif_colour_space: exif_colour_space(decoder),
+            is_jpeg: compression == JPEG,
+            is_ycbcr: photometric == YCBCR,
+            is_separation,
             is_rgb,
         };
         require_chunks(decoder, &facts, compression, length)?;
@@ -143,6 +163,11 @@ impl Facts {
         if self.is_rgb { self.channels.count() } else { usize::from(self.samples) }
     }
 
+    /// Samples a pixel of what is kept of that: colour and alpha, or inks.
+    pub(super) fn kept_samples(&self) -> usize {
+        if self.is_separation { 4 } else { self.channels.count() }
+    }
+
     /// Bytes of what the library gives back.
     pub(super) fn stored_bytes(&self) -> u64 {
         let row = u64::from(self.size.width) * self.decoded_samples() as u64 * u64::from(self.bits);
@@ -151,7 +176,7 @@ impl Facts {
 
     pub(super) fn header(&self) -> ScanHeader {
         let rearranged = !matches!(self.bits, 8 | 16) || self.planar && self.samples > 1;
-        let rearranged = rearranged || self.palette.is_some() || self.decoded_samples() > self.channels.count();
+        let rearranged = rearranged || self.palette.is_some() || self.decoded_samples() > self.channels.count() || self.is_jpeg;
         let bit_depth = match &self.palette {
             Some(palette) if !palette.is_eight_bits() => 16,
             _ if self.bits > 8 => 16,
@@ -162,6 +187,7 @@ impl Facts {
             size: self.size,
             bit_depth,
             channels: self.channels,
+            is_separation: self.is_separation,
             scratch_bytes: if rearranged { self.stored_bytes() } else { 0 },
         }
     }
@@ -169,11 +195,10 @@ impl Facts {
 
 fn require_compression(compression: u16) -> Result<(), DecodeError> {
     let name = match compression {
-        1 | 4 | 5 | 8 | 32_773 | 32_946 | 50_000 => return Ok(()),
+        1 | 4 | 5 | JPEG | 8 | 32_773 | 32_946 | 50_000 => return Ok(()),
         2 => "CCITT run-length compression",
         3 => "CCITT Group 3 compression",
         6 => "JPEG compression of the old style inside TIFF",
-        7 => "JPEG compression inside TIFF",
         34_887 => "LERC compression",
         33_003 | 33_005 | 34_712 => "JPEG 2000 compression inside TIFF",
         50_001 => "WebP compression inside TIFF",
@@ -182,13 +207,13 @@ fn require_compression(compression: u16) -> Result<(), DecodeError> {
     Err(unsupported(name))
 }
 
-fn require_samples(decoder: &mut Open<'_>, photometric: u16, bits: u16, samples: u16) -> Result<(), DecodeError> {
+fn require_samples(decoder: &mut Open<'_>, photometric: u16, bits: u16, samples: u16, is_jpeg: bool) -> Result<(), DecodeError> {
     match photometric {
-        WHITE_IS_ZERO | BLACK_IS_ZERO | RGB => {}
+        WHITE_IS_ZERO | BLACK_IS_ZERO | RGB | SEPARATED => {}
+        YCBCR if is_jpeg => {}
         3 => return Err(unsupported("palette colour")),
         4 => return Err(unsupported("a transparency mask")),
-        5 => return Err(unsupported("CMYK colour for print")),
-        6 => return Err(unsupported("YCbCr colour")),
+        YCBCR => return Err(unsupported("YCbCr colour that is not JPEG")),
         8..=10 => return Err(unsupported("CIELab colour")),
         32_803 | 34_892 => return Err(unsupported("camera raw data")),
         other => return Err(unsupported(format!("photometric interpretation {other}"))),
@@ -211,6 +236,15 @@ fn require_samples(decoder: &mut Open<'_>, photometric: u16, bits: u16, samples:
         return Err(unsupported("bits stored from the right (FillOrder 2)"));
     }
     Ok(())
+}
+
+/// Inks must be those of process colour (tag 332), four of them.
+fn require_inks(decoder: &mut Open<'_>, samples: u16) -> Result<(), DecodeError> {
+    match (number(decoder, Tag::Unknown(332), 1)?, samples) {
+        (1, 4) => Ok(()),
+        (1, count) => Err(unsupported(format!("CMYK of {count} samples a pixel"))),
+        _ => Err(unsupported("inks other than cyan, magenta, yellow and black")),
+    }
 }
 
 fn require_count(samples: u16) -> Result<(), DecodeError> {

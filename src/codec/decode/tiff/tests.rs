@@ -226,7 +226,7 @@ fn every_orientation_is_applied_once_and_nonsense_not_at_all() {
         assert_eq!((found.orientation, found.image.size()), (orientation, Size::new(width, 6 / width)));
         assert_eq!(found.image.samples(), &Samples::U8(expected.to_vec()), "{orientation}");
         let dpi = if width == 2 { (600.0, 300.0) } else { (300.0, 600.0) };
-        assert_eq!(found.carried.dpi, Some(dpi), "inches are meant where no unit is given");
+        assert_eq!(found.dpi, Some(dpi), "inches are meant where no unit is given");
     }
     let found = scan(&small().with(274, SHORT, &[12])).unwrap();
     assert_eq!((found.orientation, found.image.size()), (1, Size::new(3, 2)));
@@ -235,9 +235,9 @@ fn every_orientation_is_applied_once_and_nonsense_not_at_all() {
 #[test]
 fn resolutions_have_units() {
     let page = small().with(282, RATIONAL, &[100, 1]).with(283, RATIONAL, &[100, 1]);
-    assert_eq!(scan(&page.clone().with(296, SHORT, &[3])).unwrap().carried.dpi, Some((254.0, 254.0)));
-    assert_eq!(scan(&page.clone().with(296, SHORT, &[1])).unwrap().carried.dpi, None);
-    assert_eq!(scan(&page.with(282, RATIONAL, &[100, 0])).unwrap().carried.dpi, None);
+    assert_eq!(scan(&page.clone().with(296, SHORT, &[3])).unwrap().dpi, Some((254.0, 254.0)));
+    assert_eq!(scan(&page.clone().with(296, SHORT, &[1])).unwrap().dpi, None);
+    assert_eq!(scan(&page.with(282, RATIONAL, &[100, 0])).unwrap().dpi, None);
 }
 
 #[test]
@@ -304,13 +304,14 @@ fn what_is_not_supported_says_so() {
     for (page, word) in [
         (rgb().with(262, SHORT, &[8]), "CIELab"),
         (rgb().with(262, SHORT, &[6]), "YCbCr"),
-        (Page::new((1, 1), 8, 4, 5, 1, vec![vec![0; 4]]), "CMYK"),
+        (Page::new((1, 1), 8, 4, 5, 1, vec![vec![0; 4]]).with(332, SHORT, &[2]), "inks other than"),
+        (Page::new((1, 1), 8, 5, 5, 1, vec![vec![0; 5]]), "CMYK of 5 samples"),
         (grey(64), "64 bits"),
         (grey(12), "12 bits"),
         (grey(24).with(339, SHORT, &[3]), "floating-point"),
         (grey(16).with(339, SHORT, &[2]), "signed"),
         (grey(1).with(266, SHORT, &[2]), "FillOrder"),
-        (small().with(259, SHORT, &[7]), "JPEG"),
+        (grey(16).with(259, SHORT, &[7]), "JPEG inside TIFF"),
         (small().with(259, SHORT, &[3]), "CCITT Group 3"),
         (small().with(259, SHORT, &[6]), "old style"),
         (small().with(259, SHORT, &[34_887]), "LERC"),

@@ -1,0 +1,187 @@
+//! The boxes of a JP2 file (T.800, annex I) and the outermost markers of its codestream (annex A): what they say, and whether they are all
+//! there. Decodes no coefficient.
+
+use super::{damaged, unsupported};
+use crate::codec::exif::{self};
+use crate::codec::{DecodeError, Format};
+use crate::imaging::Size;
+
+const SOC_SIZ: &[u8] = &[0xFF, 0x4F, 0xFF, 0x51];
+const SOT: u16 = 0xFF90;
+const EOC: u16 = 0xFFD9;
+
+/// Kinds of UUID boxes: XMP (XMP part 3, 1.1.4), EXIF and IPTC as they are written.
+const XMP: &[u8] = &[0xBE, 0x7A, 0xCF, 0xCB, 0x97, 0xA9, 0x42, 0xE8, 0x9C, 0x71, 0x99, 0x94, 0x91, 0xE3, 0xAF, 0xAC];
+const EXIF: &[u8] = b"JpgTiffExif->JP2";
+const IPTC: &[u8] = &[0x33, 0xC7, 0xA4, 0xD2, 0xB8, 0x1D, 0x47, 0x23, 0xA0, 0xBA, 0xF1, 0xA3, 0xE0, 0x97, 0xAD, 0x38];
+
+/// Most components of a picture: colours, alpha, and some to be refused by number.
+const MAX_COMPONENTS: usize = 16;
+
+/// Metres an inch.
+const METRES_PER_INCH: f64 = 0.0254;
+
+/// What stands around the coefficients.
+#[derive(Debug)]
+pub(super) struct Outline<'a> {
+    pub(super) size: Size,
+    /// Bits of the deepest component, or of the palette's entries.
+    pub(super) bits: u8,
+    pub(super) dpi: Option<(f64, f64)>,
+    pub(super) xmp: Option<&'a [u8]>,
+    pub(super) exif: Option<&'a [u8]>,
+    pub(super) iptc: Option<&'a [u8]>,
+}
+
+fn truncated(what: &'static str) -> DecodeError {
+    DecodeError::truncated(Format::Jpeg2000, what)
+}
+
+fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// The box at the beginning of `bytes`, and what follows it.
+fn next(bytes: &[u8]) -> Result<([u8; 4], &[u8], &[u8]), DecodeError> {
+    const CUT: &str = "a box is cut";
+    let length = be32(bytes, 0).ok_or_else(|| truncated(CUT))?;
+    let kind = *bytes.get(4..).and_then(<[u8]>::first_chunk).ok_or_else(|| truncated(CUT))?;
+    let (head, end) = match length {
+        // Up to the end of the file.
+        0 => (8, bytes.len()),
+        1 => {
+            let length = bytes.get(8..).and_then(<[u8]>::first_chunk).map(|eight| u64::from_be_bytes(*eight));
+            (16, usize::try_from(length.ok_or_else(|| truncated(CUT))?).unwrap_or(usize::MAX))
+        }
+        length => (8, length as usize),
+    };
+    if end < head {
+        return Err(damaged("a box has no length"));
+    }
+    let (whole, rest) = bytes.split_at_checked(end).ok_or_else(|| truncated(CUT))?;
+    Ok((kind, &whole[head..], rest))
+}
+
+impl<'a> Outline<'a> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        if bytes.starts_with(SOC_SIZ) {
+            let (size, bits) = codestream(bytes)?;
+            return Ok(Self { size, bits, dpi: None, xmp: None, exif: None, iptc: None });
+        }
+        let (mut picture, mut palette, mut rest) = (None, None, bytes);
+        let (mut dpi, mut xmp, mut exif, mut iptc) = (None, None, None, None);
+        while !rest.is_empty() {
+            let (kind, content, behind) = next(rest)?;
+            rest = behind;
+            match &kind {
+                b"jp2h" => {
+                    let mut inner = content;
+                    while !inner.is_empty() {
+                        let (kind, content, behind) = next(inner)?;
+                        inner = behind;
+                        match &kind {
+                            b"colr" => require_known_space(content)?,
+                            b"pclr" => palette = content.get(3).map(|bits| (bits & 0x7F) + 1),
+                            b"res " => dpi = dpi.or_else(|| resolution(content)),
+                            _ => {}
+                        }
+                    }
+                }
+                b"jp2c" if picture.is_none() => picture = Some(codestream(content)?),
+                b"jp2c" => return Err(unsupported("several codestreams in one file")),
+                b"uuid" => match content.split_at_checked(16) {
+                    Some((XMP, block)) => xmp = Some(block),
+                    Some((EXIF, block)) => exif = Some(block),
+                    Some((IPTC, block)) => iptc = Some(block),
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        let (size, bits) = picture.ok_or_else(|| truncated("it has no codestream"))?;
+        Ok(Self { size, bits: palette.unwrap_or(bits), dpi, xmp, exif, iptc })
+    }
+}
+
+/// Colour spaces that the decoder turns into grey, RGB or inks (table I.10); others would come out as something else.
+fn require_known_space(colr: &[u8]) -> Result<(), DecodeError> {
+    // Method 1 names a space; others embed a profile.
+    if colr.first() != Some(&1) {
+        return Ok(());
+    }
+    match be32(colr, 3) {
+        Some(12 | 16 | 17 | 18) => Ok(()),
+        Some(14) => Err(unsupported("CIELab colour")),
+        Some(space) => Err(unsupported(format!("colour space {space}"))),
+        None => Err(damaged("its colour box is cut")),
+    }
+}
+
+/// Pixels an inch from the resolution superbox; what the scanner captured goes before what a screen should show.
+fn resolution(mut content: &[u8]) -> Option<(f64, f64)> {
+    let mut found = None;
+    while !content.is_empty() {
+        let (kind, value, rest) = next(content).ok()?;
+        content = rest;
+        let axis = |at: usize, exponent: usize| {
+            let exponent = i32::from(value.get(exponent)?.cast_signed());
+            let pixels_a_metre = f64::from(be16(value, at)?) / f64::from(be16(value, at + 2)?) * 10_f64.powi(exponent);
+            Some(pixels_a_metre * METRES_PER_INCH)
+        };
+        // Vertical stands first.
+        let both = || exif::plausible(axis(4, 9)?, axis(0, 8)?);
+        match &kind {
+            b"resc" => found = both().or(found),
+            b"resd" => found = found.or_else(both),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Size and depth from a codestream whose tile-parts are all there.
+fn codestream(bytes: &[u8]) -> Result<(Size, u8), DecodeError> {
+    const CUT: &str = "its codestream is cut";
+    if !bytes.starts_with(SOC_SIZ) {
+        return Err(damaged("its codestream does not begin as one"));
+    }
+    let cut = || truncated(CUT);
+    let at32 = |at: usize| be32(bytes, at).ok_or_else(cut);
+    // Behind the marker: length, capabilities, size of the grid, offset of the picture in it (A.5.1).
+    let (width, height) = (at32(8)?.checked_sub(at32(16)?), at32(12)?.checked_sub(at32(20)?));
+    let (Some(width), Some(height)) = (width, height) else { return Err(damaged("its picture lies outside its grid")) };
+    let count = usize::from(be16(bytes, 40).ok_or_else(cut)?);
+    if count == 0 || count > MAX_COMPONENTS {
+        return Err(unsupported(format!("{count} components")));
+    }
+    let components = bytes.get(42..42 + 3 * count).ok_or_else(cut)?.as_chunks::<3>().0;
+    if components.iter().any(|one| one[0] & 0x80 != 0) {
+        return Err(unsupported("signed samples"));
+    }
+    let bits = components.iter().map(|one| one[0] + 1).max().unwrap_or(0);
+    if bits > 16 {
+        return Err(unsupported(format!("{bits} bits a sample")));
+    }
+    let mut at = 2;
+    loop {
+        let marker = be16(bytes, at).ok_or_else(cut)?;
+        match marker {
+            EOC => return Ok((Size::new(width, height), bits)),
+            SOT => {
+                let length = at32(at + 6)? as usize;
+                // 0: up to the end marker, which must be the last two bytes then (A.4.2).
+                let end = if length == 0 { bytes.len().checked_sub(2).ok_or_else(cut)? } else { at.saturating_add(length) };
+                if end <= at {
+                    return Err(damaged("a tile-part has no length"));
+                }
+                at = end;
+            }
+            0xFF00.. => at += 2 + usize::from(be16(bytes, at + 2).filter(|&length| length >= 2).ok_or_else(cut)?),
+            _ => return Err(damaged(format!("there is no marker at byte {at} of its codestream"))),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! From a scan's metadata to its derivative's.
+
+use std::fmt;
+use std::str::FromStr;
+
+use exif::{Tag, Value};
+
+use super::fields::{self, Directory, Field};
+use super::{Found, iptc, printable, xmp};
+use crate::digest::Digest;
+
+/// What the derivative calls itself, of IPTC's Digital Source Types (NewsCodes, 2024-09-17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SourceType {
+    /// A captured picture with elements that a trained model made: the conservative label for invented colour.
+    #[default]
+    Composite,
+    /// A captured picture altered by an algorithm without changing its main content. Some readers do not take it for a machine's work.
+    Enhanced,
+}
+
+impl SourceType {
+    /// The word for it in configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Composite => "compositeWithTrainedAlgorithmicMedia",
+            Self::Enhanced => "algorithmicallyEnhanced",
+        }
+    }
+
+    /// The concept's URI.
+    pub const fn uri(self) -> &'static str {
+        match self {
+            Self::Composite => "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia",
+            Self::Enhanced => "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicallyEnhanced",
+        }
+    }
+}
+
+impl fmt::Display for SourceType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl FromStr for SourceType {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        [Self::Composite, Self::Enhanced].into_iter().find(|one| one.word() == word).ok_or(())
+    }
+}
+
+/// What the operator decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// Whether the place where a picture was taken is left out.
+    pub strip_gps: bool,
+    /// What the derivative calls itself.
+    pub source_type: SourceType,
+}
+
+/// Longest blocks that a file's format has room for, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// EXIF.
+    pub exif: usize,
+    /// IPTC-IIM.
+    pub iptc: usize,
+    /// XMP.
+    pub xmp: usize,
+}
+
+/// How a derivative came to be: what its metadata says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The scan's name.
+    pub file_name: &'a str,
+    /// The scan's digest.
+    pub source_sha256: Digest,
+    /// The recipe's digest.
+    pub recipe_sha256: Digest,
+    /// The job, if there is a ledger.
+    pub job: Option<i64>,
+    /// When, RFC 3339.
+    pub made_at: &'a str,
+    /// This program and its version.
+    pub software: &'a str,
+    /// The colour network's id.
+    pub model: &'a str,
+    /// Its weights.
+    pub model_sha256: Digest,
+    /// Precision observed.
+    pub precision: &'a str,
+    /// What kind of picture it was taken for.
+    pub scene: &'a str,
+    /// The derivative's media type.
+    pub media_type: &'a str,
+    /// The derivative's pixels, upright.
+    pub size: (u32, u32),
+    /// Pixels an inch, upright.
+    pub dpi: Option<(f64, f64)>,
+    /// Whether the picture was turned or mirrored to be upright.
+    pub turned: bool,
+}
+
+/// What is written into the derivative.
+#[derive(Debug, Clone, Default)]
+pub struct Carried {
+    /// Pixels an inch, horizontally and vertically, of the upright picture. Absent when the scan does not say or says nonsense.
+    pub dpi: Option<(f64, f64)>,
+    /// Fields of EXIF and of TIFF's directory.
+    pub exif: Vec<Field>,
+    /// The same as a block, from its TIFF header on; empty for none.
+    pub exif_block: Vec<u8>,
+    /// The datasets of IPTC-IIM.
+    pub iptc: Option<Vec<u8>>,
+    /// The XMP packet.
+    pub xmp: Option<Vec<u8>>,
+}
+
+/// What a record says of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// EXIF fields of the scan that went on.
+    pub exif_fields: usize,
+    /// Bytes of IPTC-IIM that went on.
+    pub iptc_bytes: usize,
+    /// Bytes of the derivative's XMP packet.
+    pub xmp_bytes: usize,
+    /// What did not go on, in words.
+    pub dropped: Vec<String>,
+}
+
+/// The derivative's metadata.
+pub fn carry(found: &Found, origin: &Origin<'_>, policy: Policy, room: Room) -> (Carried, Account) {
+    let mut dropped = found.dropped.clone();
+    let mut kept = fields::kept(found.exif.iter().cloned(), &mut dropped);
+    if policy.strip_gps {
+        let before = kept.len();
+        kept.retain(|field| Directory::of(field) != Some(Directory::Gps));
+        if kept.len() < before {
+            dropped.say("the place of EXIF's GPS, as the collection asks");
+        }
+    }
+    let exif_fields = kept.len();
+    let xmp = xmp::merged(found.xmp.as_deref(), origin, policy, room.xmp, &mut dropped);
+    let iptc = found.iptc.as_deref().and_then(|block| iptc::kept(block, &mut dropped));
+    let iptc = iptc.filter(|block| {
+        let fits = block.len() <= room.iptc;
+        if !fits {
+            dropped.say(format!("IPTC-IIM: {} bytes are more than the format holds", block.len()));
+        }
+        fits
+    });
+    kept.extend(own_fields(origin));
+    let exif_block = fields::block(kept.clone(), room.exif, &mut dropped);
+    let account = Account {
+        exif_fields,
+        iptc_bytes: iptc.as_ref().map_or(0, Vec::len),
+        xmp_bytes: xmp.len(),
+        dropped: dropped.into_words(),
+    };
+    (Carried { dpi: origin.dpi, exif: kept, exif_block, iptc, xmp: Some(xmp) }, account)
+}
+
+/// What EXIF says of the derivative itself.
+fn own_fields(origin: &Origin<'_>) -> Vec<Field> {
+    let field = |tag: Tag, value| Field { tag, ifd_num: fields::FIRST, value };
+    let mut own = vec![
+        field(Tag::Orientation, Value::Short(vec![1])),
+        field(Tag::Software, fields::text(&printable(origin.software))),
+        // Version 2.32, and sRGB (CIPA DC-008, 4.6.6).
+        field(Tag::ExifVersion, Value::Undefined(b"0232".to_vec(), 0)),
+        field(Tag::FlashpixVersion, Value::Undefined(b"0100".to_vec(), 0)),
+        field(Tag::ColorSpace, Value::Short(vec![1])),
+    ];
+    // In TIFF the page's own tags say it.
+    if origin.media_type != "image/tiff" {
+        own.extend([
+            field(Tag::PixelXDimension, Value::Long(vec![origin.size.0])),
+            field(Tag::PixelYDimension, Value::Long(vec![origin.size.1])),
+        ]);
+    }
+    if origin.media_type == "image/jpeg" {
+        // What EXIF requires of a JPEG: luma and chroma in this order, centred.
+        own.extend([
+            field(Tag::ComponentsConfiguration, Value::Undefined(vec![1, 2, 3, 0], 0)),
+            field(Tag::YCbCrPositioning, Value::Short(vec![1])),
+        ]);
+    }
+    if let Some((x, y)) = origin.dpi {
+        let ratio = |dpi: f64| Value::Rational(vec![fields::rational(dpi)]);
+        own.extend([
+            field(Tag::XResolution, ratio(x)),
+            field(Tag::YResolution, ratio(y)),
+            field(Tag::ResolutionUnit, Value::Short(vec![2])),
+        ]);
+    }
+    own
+}

@@ -1,0 +1,302 @@
+//! An XMP packet's RDF as a small tree, and back to text. Knows XML and RDF's outermost layer, and no property.
+//!
+//! Everything is bounded, nothing outside is looked up, and document types, where entities are made, are refused.
+
+use std::collections::BTreeMap;
+
+use quick_xml::XmlVersion;
+use quick_xml::escape::escape;
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::name::{Prefix, ResolveResult};
+use quick_xml::reader::NsReader;
+
+use super::printable;
+
+pub(super) const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
+const X: &str = "adobe:ns:meta/";
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+/// Deepest nesting and most elements of a packet that is read; honest ones end near 12 and some thousands.
+const MAX_DEPTH: usize = 32;
+const MAX_ELEMENTS: usize = 50_000;
+
+/// A name with its namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    /// The namespace's URI; empty for none.
+    pub(super) namespace: String,
+    /// The local part.
+    pub(super) local: String,
+}
+
+impl Name {
+    pub(super) fn new(namespace: &str, local: &str) -> Self {
+        Self { namespace: namespace.to_owned(), local: local.to_owned() }
+    }
+
+    pub(super) fn is(&self, namespace: &str, local: &str) -> bool {
+        self.namespace == namespace && self.local == local
+    }
+}
+
+/// An element: its attributes, its text between child elements, its children. Text beside children is not kept: RDF has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Element {
+    pub(super) name: Name,
+    pub(super) attributes: Vec<(Name, String)>,
+    pub(super) text: String,
+    pub(super) children: Vec<Self>,
+}
+
+impl Element {
+    pub(super) fn new(namespace: &str, local: &str) -> Self {
+        Self { name: Name::new(namespace, local), attributes: Vec::new(), text: String::new(), children: Vec::new() }
+    }
+
+    /// A property of plain text.
+    pub(super) fn of_text(namespace: &str, local: &str, text: &str) -> Self {
+        Self { text: printable(text), ..Self::new(namespace, local) }
+    }
+
+    /// A property of fields.
+    pub(super) fn of_fields(namespace: &str, local: &str, fields: Vec<Self>) -> Self {
+        let attributes = vec![(Name::new(RDF, "parseType"), "Resource".to_owned())];
+        Self { attributes, children: fields, ..Self::new(namespace, local) }
+    }
+
+    /// Every element below and this one, whose test fails, is removed.
+    pub(super) fn prune(&mut self, keeps: &impl Fn(&Self) -> bool) {
+        self.children.retain(keeps);
+        self.children.iter_mut().for_each(|child| child.prune(keeps));
+    }
+}
+
+/// The properties of a packet, in order; those written as attributes as elements.
+///
+/// # Errors
+/// Words, when it is no XMP.
+pub(super) fn properties(packet: &[u8]) -> Result<Vec<Element>, String> {
+    let text = std::str::from_utf8(packet).map_err(|_| "it is not UTF-8".to_owned())?;
+    let root = read(text.trim_start_matches('\u{FEFF}').trim_end_matches(['\0', ' ', '\r', '\n', '\t']))?;
+    let rdf =
+        if root.name.is(RDF, "RDF") { Some(root) } else { root.children.into_iter().find(|child| child.name.is(RDF, "RDF")) };
+    let rdf = rdf.ok_or("it holds no RDF")?;
+    let mut found = Vec::new();
+    for description in rdf.children.into_iter().filter(|child| child.name.is(RDF, "Description")) {
+        for (name, value) in description.attributes {
+            if !name.namespace.is_empty() && name.namespace != RDF && name.namespace != XML {
+                found.push(Element { name, attributes: Vec::new(), text: value, children: Vec::new() });
+            }
+        }
+        found.extend(description.children);
+    }
+    Ok(found)
+}
+
+/// The tree of a document.
+fn read(text: &str) -> Result<Element, String> {
+    let mut reader = NsReader::from_str(text);
+    reader.config_mut().expand_empty_elements = true;
+    let mut open: Vec<Element> = Vec::new();
+    let mut count = 0;
+    loop {
+        let event = reader.read_event().map_err(|error| format!("it is not XML: {error}"))?;
+        match event {
+            Event::Start(start) => {
+                count += 1;
+                if open.len() >= MAX_DEPTH || count > MAX_ELEMENTS {
+                    return Err("it nests too deep or has too many elements".to_owned());
+                }
+                open.push(element(&reader, &start)?);
+            }
+            Event::End(_) => {
+                let closed = open.pop().ok_or("it is not XML: an element ends that never began")?;
+                match open.last_mut() {
+                    Some(parent) => parent.children.push(closed),
+                    None => return Ok(closed),
+                }
+            }
+            Event::Text(text) => add(&mut open, &text.xml10_content()),
+            Event::CData(text) => add(&mut open, &text.xml10_content()),
+            Event::GeneralRef(reference) => {
+                let name = &*reference;
+                let character = reference.resolve_char_ref().map_err(|error| format!("it is not XML: {error}"))?;
+                let text = match (character, name) {
+                    (Some(character), _) => character.to_string(),
+                    (None, "amp") => "&".to_owned(),
+                    (None, "lt") => "<".to_owned(),
+                    (None, "gt") => ">".to_owned(),
+                    (None, "quot") => "\"".to_owned(),
+                    (None, "apos") => "'".to_owned(),
+                    (None, other) => return Err(format!("it is not XML: the entity {:?} is unknown", printable(other))),
+                };
+                add(&mut open, &text);
+            }
+            Event::DocType(_) => return Err("it has a document type, which no XMP needs".to_owned()),
+            Event::Eof => return Err("it ends before its outermost element does".to_owned()),
+            Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
+        }
+    }
+}
+
+fn add(open: &mut [Element], text: &str) {
+    if let Some(element) = open.last_mut() {
+        element.text.push_str(&printable(text));
+    }
+}
+
+fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, String> {
+    let bad = |error: &dyn std::fmt::Display| format!("it is not XML: {error}");
+    let name = |(found, local): (ResolveResult<'_>, &str)| match found {
+        ResolveResult::Bound(namespace) => Ok(Name::new(namespace.0, local)),
+        ResolveResult::Unbound => Ok(Name::new("", local)),
+        ResolveResult::Unknown(prefix) => Err(format!("it is not XML: the prefix {:?} is not declared", printable(&prefix))),
+    };
+    let resolver = reader.resolver();
+    let (found, local) = resolver.resolve_element(start.name());
+    require_name(local.as_ref())?;
+    let mut element = Element { name: name((found, local.as_ref()))?, ..Element::new("", "") };
+    for attribute in start.attributes() {
+        let attribute = attribute.map_err(|error| bad(&error))?;
+        if attribute.key.as_namespace_binding().is_some() {
+            continue;
+        }
+        let (found, local) = resolver.resolve_attribute(attribute.key);
+        require_name(local.as_ref())?;
+        let is_xml = attribute.key.prefix().is_some_and(|prefix: Prefix<'_>| prefix.as_ref() == "xml");
+        let key = if is_xml { Name::new(XML, local.as_ref()) } else { name((found, local.as_ref()))? };
+        let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|error| bad(&error))?;
+        element.attributes.push((key, printable(&value)));
+    }
+    Ok(element)
+}
+
+/// The reader lets anything pass as a name, and a name is written as it is.
+fn require_name(local: &str) -> Result<(), String> {
+    let begins = local.starts_with(|letter: char| letter.is_alphabetic() || letter == '_');
+    if begins && local.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.')) {
+        return Ok(());
+    }
+    Err(format!("it is not XML: {:?} is no name", printable(local)))
+}
+
+/// A packet of these properties. `known` names prefixes of namespaces; others get one each.
+pub(super) fn packet(properties: &[Element], known: &[(&str, &str)]) -> Vec<u8> {
+    let mut prefixes = BTreeMap::new();
+    properties.iter().for_each(|property| collect(property, known, &mut prefixes));
+    let mut out = String::from("<?xpacket begin=\"\u{FEFF}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n");
+    out.push_str(&format!("<x:xmpmeta xmlns:x=\"{X}\">\n <rdf:RDF xmlns:rdf=\"{RDF}\">\n  <rdf:Description rdf:about=\"\""));
+    for (namespace, prefix) in &prefixes {
+        out.push_str(&format!("\n    xmlns:{prefix}=\"{}\"", escape(namespace.as_str())));
+    }
+    out.push_str(">\n");
+    properties.iter().for_each(|property| write(property, &prefixes, 3, &mut out));
+    out.push_str("  </rdf:Description>\n </rdf:RDF>\n</x:xmpmeta>\n<?xpacket end=\"w\"?>");
+    out.into_bytes()
+}
+
+/// Notes the namespaces of an element and of all below.
+fn collect(element: &Element, known: &[(&str, &str)], prefixes: &mut BTreeMap<String, String>) {
+    let names = element.attributes.iter().map(|(name, _)| name).chain([&element.name]);
+    for Name { namespace, .. } in names {
+        if namespace.is_empty() || namespace == RDF || namespace == XML || prefixes.contains_key(namespace) {
+            continue;
+        }
+        let prefix = known.iter().find(|(_, uri)| uri == namespace);
+        let prefix = prefix.map_or_else(|| format!("ns{}", prefixes.len() + 1), |(prefix, _)| (*prefix).to_owned());
+        prefixes.insert(namespace.clone(), prefix);
+    }
+    element.children.iter().for_each(|child| collect(child, known, prefixes));
+}
+
+fn write(element: &Element, prefixes: &BTreeMap<String, String>, depth: usize, out: &mut String) {
+    let qualified = |Name { namespace, local }: &Name| match namespace.as_str() {
+        "" => local.clone(),
+        RDF => format!("rdf:{local}"),
+        XML => format!("xml:{local}"),
+        other => format!("{}:{local}", prefixes[other]),
+    };
+    let name = qualified(&element.name);
+    let indent = " ".repeat(depth);
+    out.push_str(&format!("{indent}<{name}"));
+    for (key, value) in &element.attributes {
+        out.push_str(&format!(" {}=\"{}\"", qualified(key), escape(value.as_str())));
+    }
+    if element.children.is_empty() {
+        if element.text.is_empty() {
+            out.push_str("/>\n");
+        } else {
+            out.push_str(&format!(">{}</{name}>\n", escape(element.text.as_str())));
+        }
+        return;
+    }
+    out.push_str(">\n");
+    element.children.iter().for_each(|child| write(child, prefixes, depth + 1, out));
+    out.push_str(&format!("{indent}</{name}>\n"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DC: &str = "http://purl.org/dc/elements/1.1/";
+
+    fn wrapped(inner: &str) -> String {
+        format!(
+            "<?xpacket begin='' id='W5M0'?><x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='{RDF}' xmlns:dc='{DC}'>\
+             <rdf:Description rdf:about='' dc:format='image/tiff'>{inner}</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end='w'?>\0\0"
+        )
+    }
+
+    #[test]
+    fn what_was_read_is_written_and_read_again() {
+        let inner = "<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>Fish &amp; &lt;chips&gt; &#228;</rdf:li></rdf:Alt></dc:title>\
+                     <my:odd xmlns:my='urn:my'>1</my:odd>";
+        let found = properties(wrapped(inner).as_bytes()).unwrap();
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[0], Element::of_text(DC, "format", "image/tiff"));
+        assert_eq!(found[1].children[0].children[0].text, "Fish & <chips> ä");
+        let again = packet(&found, &[("dc", DC)]);
+        let text = String::from_utf8(again.clone()).unwrap();
+        assert!(text.contains("xmlns:dc=") && text.contains("Fish &amp; &lt;chips&gt; ä"), "{text}");
+        let mut again = properties(&again).unwrap();
+        // Indentation is text beside children, which nobody reads.
+        let blank = |element: &mut Element| element.text = element.text.trim().to_owned();
+        again.iter_mut().for_each(|one| {
+            blank(one);
+            one.children.iter_mut().for_each(|two| blank(two));
+        });
+        assert_eq!(again, found);
+    }
+
+    #[test]
+    fn what_is_no_xmp_is_told_in_words() {
+        let deep = format!("{}{}", "<a>".repeat(100), "</a>".repeat(100));
+        for (bad, word) in [
+            ("Dear Sir", "ends before"),
+            ("<a></b>", "not XML"),
+            ("<a>", "ends before"),
+            ("<a/>", "no RDF"),
+            ("<a>&evil;</a>", "entity"),
+            ("<!DOCTYPE a [<!ENTITY b 'c'>]><a/>", "document type"),
+            ("<q:a/>", "prefix"),
+            ("<a\"b/>", "not XML"),
+            (&deep, "too deep"),
+        ] {
+            let told = properties(bad.as_bytes()).unwrap_err();
+            assert!(told.contains(word), "{bad}: {told}");
+        }
+        assert!(properties(b"\xFF\xFE<\0").unwrap_err().contains("UTF-8"));
+    }
+
+    #[test]
+    fn control_characters_never_come_out() {
+        let found = properties(wrapped("<dc:source>a\u{1}b&#2;c\u{FFFE}d\u{7F}</dc:source>").as_bytes());
+        // A reference to a forbidden character may be refused as well as dropped.
+        if let Ok(found) = found {
+            assert_eq!(found[1].text, "abcd");
+        }
+        let text = String::from_utf8(packet(&[Element::of_text(DC, "source", "x\u{0}\u{1B}[31m")], &[])).unwrap();
+        assert!(text.contains(">x[31m<"), "{text}");
+    }
+}

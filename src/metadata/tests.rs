@@ -1,0 +1,170 @@
+//! What a curator finds in a derivative's metadata.
+
+use ::exif::{Context, In, Tag, Value};
+
+use super::*;
+use crate::digest::Digest;
+
+const DC: &str = "http://purl.org/dc/elements/1.1/";
+
+fn origin() -> Origin<'static> {
+    Origin {
+        file_name: "plate 12.tif",
+        source_sha256: Digest::of(b"scan"),
+        recipe_sha256: Digest::of(b"recipe"),
+        job: Some(7),
+        made_at: "2026-11-30T12:00:00Z",
+        software: "autochrome 0.1.0",
+        model: "ddcolor-starter",
+        model_sha256: Digest::of(b"weights"),
+        precision: "fp16",
+        scene: "portrait",
+        media_type: "image/jpeg",
+        size: (600, 400),
+        dpi: Some((600.0, 600.0)),
+        turned: false,
+    }
+}
+
+const ROOM: Room = Room { exif: 65_000, iptc: 65_000, xmp: 65_000 };
+
+fn packet(inner: &str) -> Vec<u8> {
+    format!(
+        "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'>\
+         <rdf:Description rdf:about='' xmlns:dc='{DC}' xmlns:xmp='http://ns.adobe.com/xap/1.0/' xmlns:exif='http://ns.adobe.com/exif/1.0/' \
+         xmlns:tiff='http://ns.adobe.com/tiff/1.0/' xmlns:xmpMM='http://ns.adobe.com/xap/1.0/mm/' \
+         xmlns:stEvt='http://ns.adobe.com/xap/1.0/sType/ResourceEvent#' xmlns:museum='urn:museum' \
+         xmlns:Iptc4xmpExt='http://iptc.org/std/Iptc4xmpExt/2008-02-29/'>{inner}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    .into_bytes()
+}
+
+fn xmp_of(found: &Found, origin: &Origin<'_>, policy: Policy, room: Room) -> (String, Vec<String>) {
+    let (carried, account) = carry(found, origin, policy, room);
+    let packet = carried.xmp.unwrap();
+    assert!(packet.len() <= room.xmp && rdf::properties(&packet).is_ok());
+    (String::from_utf8(packet).unwrap(), account.dropped)
+}
+
+#[test]
+fn captions_and_a_museums_own_words_stay_and_the_old_files_description_goes() {
+    let inner = "<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>Börse &amp; Markt</rdf:li></rdf:Alt></dc:title><museum:shelf>A 12</museum:shelf>\
+                 <xmp:CreatorTool>SilverFast</xmp:CreatorTool><tiff:Orientation>6</tiff:Orientation><tiff:Artist>Evans</tiff:Artist>\
+                 <xmp:Thumbnails><rdf:Alt><rdf:li>AAAA</rdf:li></rdf:Alt></xmp:Thumbnails>\
+                 <Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/print</Iptc4xmpExt:DigitalSourceType>\
+                 <xmpMM:DocumentID>xmp.did:scan</xmpMM:DocumentID><xmpMM:History><rdf:Seq><rdf:li stEvt:action='created'/></rdf:Seq></xmpMM:History>";
+    let found = Found { xmp: Some(packet(inner)), ..Found::default() };
+    let (text, dropped) = xmp_of(&found, &origin(), Policy::default(), ROOM);
+    for there in [
+        "Börse &amp; Markt",
+        ">A 12<",
+        "<tiff:Artist>Evans<",
+        "<xmp:CreatorTool>autochrome 0.1.0<",
+        "digitalsourcetype/compositeWithTrainedAlgorithmicMedia",
+        "<Iptc4xmpExt:AISystemUsed>DDColor",
+        "<stRef:documentID>xmp.did:scan<",
+        "<xmpMM:OriginalDocumentID>xmp.did:scan<",
+        "<stRef:filePath>plate 12.tif<",
+        "stEvt:action=\"created\"",
+        "<stEvt:action>derived<",
+        "<autochrome:jobId>7<",
+        &format!("<autochrome:sourceSha256>{}<", Digest::of(b"scan")),
+    ] {
+        assert!(text.contains(there), "{there} in {text}");
+    }
+    for gone in ["SilverFast", "Orientation", "AAAA", "digitalsourcetype/print", "<xmpMM:DocumentID>xmp.did:scan"] {
+        assert!(!text.contains(gone), "{gone} in {text}");
+    }
+    assert_eq!(dropped, ["XMP's xmp:Thumbnails"]);
+}
+
+#[test]
+fn a_packet_that_is_none_is_named_and_the_derivative_has_its_own() {
+    let found = Found { xmp: Some(b"<x:xmpmeta".to_vec()), ..Found::default() };
+    let (text, dropped) = xmp_of(&found, &origin(), Policy::default(), ROOM);
+    assert!(
+        text.contains("AISystemUsed") && dropped.len() == 1 && dropped[0].starts_with("the XMP packet: it is not XML"),
+        "{dropped:?}"
+    );
+}
+
+#[test]
+fn the_place_is_left_out_when_asked() {
+    let gps = Field { tag: Tag(Context::Gps, 2), ifd_num: In::PRIMARY, value: Value::Short(vec![1]) };
+    let artist = field(Directory::Picture, 0x013B, text("Evans"));
+    let inner = "<exif:GPSLatitude>52,31N</exif:GPSLatitude><dc:source>s</dc:source>";
+    let found = Found { xmp: Some(packet(inner)), exif: vec![gps.clone(), artist], ..Found::default() };
+    let strip = Policy { strip_gps: true, ..Policy::default() };
+    let (stripped, account) = carry(&found, &origin(), strip, ROOM);
+    assert!(!stripped.exif.iter().any(|one| one.tag == gps.tag) && stripped.exif.iter().any(|one| one.tag == Tag::Artist));
+    assert!(!String::from_utf8(stripped.xmp.unwrap()).unwrap().contains("GPS") && account.exif_fields == 1);
+    let (whole, account) = carry(&found, &origin(), Policy::default(), ROOM);
+    assert!(String::from_utf8(whole.xmp.unwrap()).unwrap().contains("52,31N") && account.exif_fields == 2);
+}
+
+#[test]
+fn faces_are_not_marked_on_a_turned_picture() {
+    let inner = "<r:Regions xmlns:r='http://www.metadataworkinggroup.com/schemas/regions/'><rdf:Bag><rdf:li>x</rdf:li></rdf:Bag></r:Regions>";
+    let found = Found { xmp: Some(packet(inner)), ..Found::default() };
+    let (turned, dropped) = xmp_of(&found, &Origin { turned: true, ..origin() }, Policy::default(), ROOM);
+    assert!(!turned.contains("Regions") && dropped == ["XMP's mwg-rs:Regions"], "{dropped:?}");
+    assert!(xmp_of(&found, &origin(), Policy::default(), ROOM).0.contains("mwg-rs:Regions"));
+}
+
+#[test]
+fn what_does_not_fit_is_left_out_longest_first_and_named() {
+    let inner = format!("<dc:description>{}</dc:description><museum:shelf>A 12</museum:shelf>", "x".repeat(70_000));
+    let artist = field(Directory::Picture, 0x013B, text("Evans"));
+    let caption = field(Directory::Picture, 0x010E, text(&"y".repeat(30_000)));
+    let iptc = [&[0x1C, 2, 120, 0x40, 0][..], &[b'z'; 0x4000]].concat();
+    let found = Found { xmp: Some(packet(&inner)), exif: vec![caption, artist], iptc: Some(iptc), ..Found::default() };
+    let (carried, account) = carry(&found, &origin(), Policy::default(), Room { exif: 20_000, iptc: 1000, xmp: 65_000 });
+    let text = String::from_utf8(carried.xmp.unwrap()).unwrap();
+    assert!(!text.contains("xxx") && text.contains("A 12"));
+    let block = ::exif::Reader::new().read_raw(carried.exif_block).unwrap();
+    assert!(block.get_field(Tag::Artist, In::PRIMARY).is_some() && block.get_field(Tag::ImageDescription, In::PRIMARY).is_none());
+    assert_eq!(carried.iptc, None);
+    let named = |word: &str| account.dropped.iter().any(|one| one.contains(word));
+    assert!(named("dc:description") && named("ImageDescription") && named("IPTC-IIM"), "{:?}", account.dropped);
+}
+
+#[test]
+fn thumbnails_makers_notes_and_control_characters_stay_behind() {
+    let at = |tag, ifd_num, value| Field { tag, ifd_num, value };
+    let found = Found {
+        exif: vec![
+            at(Tag::Make, In::PRIMARY, text("Linhof\u{1B}[31m\0")),
+            at(Tag::Make, In::THUMBNAIL, text("x")),
+            at(Tag::MakerNote, In::PRIMARY, Value::Undefined(vec![1; 5000], 0)),
+            at(Tag::UserComment, In::PRIMARY, Value::Undefined(vec![1; 5000], 0)),
+            at(Tag::DateTimeOriginal, In::PRIMARY, text("1908:05:01 12:00:00")),
+            at(Tag::Orientation, In::PRIMARY, Value::Short(vec![6])),
+        ],
+        ..Found::default()
+    };
+    let (carried, account) = carry(&found, &origin(), Policy::default(), ROOM);
+    assert_eq!(account.exif_fields, 2);
+    let block = ::exif::Reader::new().read_raw(carried.exif_block).unwrap();
+    let shown = |tag| block.get_field(tag, In::PRIMARY).unwrap().display_value().to_string();
+    assert_eq!((shown(Tag::Make), shown(Tag::DateTimeOriginal)), ("\"Linhof[31m\"".to_owned(), "1908-05-01 12:00:00".to_owned()));
+    assert_eq!(
+        (shown(Tag::Orientation), shown(Tag::XResolution)),
+        ("row 0 at top and column 0 at left".to_owned(), "600".to_owned())
+    );
+    assert!(block.fields().all(|field| field.ifd_num == In::PRIMARY));
+    let words = account.dropped.join("; ");
+    assert!(
+        words.contains("maker's note") && words.contains("thumbnail") && words.contains("UserComment of 5000 bytes"),
+        "{words}"
+    );
+}
+
+#[test]
+fn the_same_scan_recipe_and_format_have_the_same_identity() {
+    let id = |origin: &Origin<'_>| {
+        let text = xmp_of(&Found::default(), origin, Policy::default(), ROOM).0;
+        text.split("<xmpMM:DocumentID>").nth(1).unwrap()[..44].to_owned()
+    };
+    assert_eq!(id(&origin()), id(&Origin { made_at: "2027-01-01T00:00:00Z", ..origin() }));
+    assert_ne!(id(&origin()), id(&Origin { media_type: "image/tiff", ..origin() }));
+}

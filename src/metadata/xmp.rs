@@ -1,0 +1,206 @@
+//! XMP: what of the scan's packet goes on, and what the derivative says of itself.
+//!
+//! Merged, not replaced: captions, rights, places and whatever a museum's own namespace holds stay. What describes the scan's file or
+//! identifies it gives way to the derivative's own, and says where that comes from (xmpMM:DerivedFrom, xmpMM:History).
+
+use super::derive::{Origin, Policy};
+use super::rdf::{Element, Name, RDF, packet, properties};
+use super::{Dropped, printable};
+use crate::digest::Digest;
+
+const DC: &str = "http://purl.org/dc/elements/1.1/";
+const XMP: &str = "http://ns.adobe.com/xap/1.0/";
+const MM: &str = "http://ns.adobe.com/xap/1.0/mm/";
+const EVENT: &str = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#";
+const REFERENCE: &str = "http://ns.adobe.com/xap/1.0/sType/ResourceRef#";
+const PHOTOSHOP: &str = "http://ns.adobe.com/photoshop/1.0/";
+const TIFF: &str = "http://ns.adobe.com/tiff/1.0/";
+const EXIF: &str = "http://ns.adobe.com/exif/1.0/";
+const CAMERA_RAW: &str = "http://ns.adobe.com/camera-raw-settings/1.0/";
+const NOTE: &str = "http://ns.adobe.com/xmp/note/";
+const IPTC_EXT: &str = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/";
+const REGIONS: &str = "http://www.metadataworkinggroup.com/schemas/regions/";
+/// Our own: nothing standard holds digests, a recipe or a job.
+pub(super) const OWN: &str = "urn:autochrome:provenance/1/";
+
+/// Prefixes that people know.
+const PREFIXES: &[(&str, &str)] = &[
+    ("dc", DC),
+    ("xmp", XMP),
+    ("xmpMM", MM),
+    ("stEvt", EVENT),
+    ("stRef", REFERENCE),
+    ("photoshop", PHOTOSHOP),
+    ("tiff", TIFF),
+    ("exif", EXIF),
+    ("Iptc4xmpExt", IPTC_EXT),
+    ("autochrome", OWN),
+    ("exifEX", "http://cipa.jp/exif/1.0/"),
+    ("aux", "http://ns.adobe.com/exif/1.0/aux/"),
+    ("xmpRights", "http://ns.adobe.com/xap/1.0/rights/"),
+    ("Iptc4xmpCore", "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/"),
+    ("plus", "http://ns.useplus.org/ldf/xmp/1.0/"),
+    ("lr", "http://ns.adobe.com/lightroom/1.0/"),
+    ("mwg-rs", REGIONS),
+    ("xmpBJ", "http://ns.adobe.com/xap/1.0/bj/"),
+    ("cc", "http://creativecommons.org/ns#"),
+];
+
+/// What of the namespaces that describe a file's samples is said of the picture instead.
+const TIFF_KEPT: &[&str] = &["Make", "Model", "Artist", "Copyright", "ImageDescription", "DateTime"];
+const EXIF_DROPPED: &[&str] =
+    &["PixelXDimension", "PixelYDimension", "ColorSpace", "MakerNote", "NativeDigest", "ComponentsConfiguration"];
+const PHOTOSHOP_DROPPED: &[&str] = &["ICCProfile", "ColorMode", "DocumentAncestors", "TextLayers", "History"];
+const XMP_REPLACED: &[&str] = &["CreatorTool", "ModifyDate", "MetadataDate"];
+const IPTC_EXT_REPLACED: &[&str] =
+    &["DigitalSourceType", "AISystemUsed", "AISystemVersionUsed", "AIPromptInformation", "AIPromptWriterName"];
+
+/// How a property of the scan goes on.
+enum Fate {
+    Kept,
+    /// Gives way to the derivative's own.
+    Replaced,
+    /// Would be wrong; worth a word.
+    Dropped,
+}
+
+fn fate(name: &Name, turned: bool) -> Fate {
+    let local = name.local.as_str();
+    match name.namespace.as_str() {
+        MM => Fate::Replaced,
+        XMP if XMP_REPLACED.contains(&local) => Fate::Replaced,
+        XMP if local == "Thumbnails" => Fate::Dropped,
+        DC if local == "format" => Fate::Replaced,
+        IPTC_EXT if IPTC_EXT_REPLACED.contains(&local) => Fate::Replaced,
+        TIFF if !TIFF_KEPT.contains(&local) => Fate::Replaced,
+        EXIF if EXIF_DROPPED.contains(&local) => Fate::Replaced,
+        PHOTOSHOP if PHOTOSHOP_DROPPED.contains(&local) => Fate::Replaced,
+        NOTE => Fate::Replaced,
+        // Settings of a raw converter would be applied once more.
+        CAMERA_RAW => Fate::Dropped,
+        // Faces are marked by fractions of the sides, which orientation has changed.
+        REGIONS if turned => Fate::Dropped,
+        _ => Fate::Kept,
+    }
+}
+
+/// The derivative's packet, at most `limit` bytes: where the scan's properties do not fit, the longest are left out and named.
+pub(super) fn merged(found: Option<&[u8]>, origin: &Origin<'_>, policy: Policy, limit: usize, dropped: &mut Dropped) -> Vec<u8> {
+    let scan = match found.map(properties) {
+        None => Vec::new(),
+        Some(Ok(properties)) => properties,
+        Some(Err(why)) => {
+            dropped.say(format!("the XMP packet: {why}"));
+            Vec::new()
+        }
+    };
+    let own = own(&scan, origin, policy);
+    let mut kept: Vec<(usize, Element)> = Vec::new();
+    for mut property in scan {
+        match fate(&property.name, origin.turned) {
+            Fate::Replaced => continue,
+            Fate::Dropped => {
+                dropped.say(format!("XMP's {}", shown(&property.name)));
+                continue;
+            }
+            Fate::Kept => {}
+        }
+        if policy.strip_gps {
+            let place = |one: &Element| one.name.namespace == EXIF && one.name.local.starts_with("GPS");
+            if place(&property) {
+                continue;
+            }
+            property.prune(&|child| !place(child));
+        }
+        if kept.iter().chain(&[]).any(|(_, other)| other.name == property.name)
+            || own.iter().any(|other| other.name == property.name)
+        {
+            continue;
+        }
+        kept.push((packet(std::slice::from_ref(&property), PREFIXES).len(), property));
+    }
+    loop {
+        let all: Vec<Element> = kept.iter().map(|(_, property)| property).chain(&own).cloned().collect();
+        let written = packet(&all, PREFIXES);
+        let longest = (0..kept.len()).max_by_key(|&index| kept[index].0);
+        let Some(longest) = longest.filter(|_| written.len() > limit) else { return written };
+        let (_, property) = kept.remove(longest);
+        dropped.say(format!("XMP's {}: the packet would have been longer than {limit} bytes", shown(&property.name)));
+    }
+}
+
+fn shown(name: &Name) -> String {
+    let prefix = PREFIXES.iter().find(|(_, namespace)| *namespace == name.namespace).map(|(prefix, _)| *prefix);
+    format!("{}:{}", prefix.unwrap_or("(another namespace)"), printable(&name.local))
+}
+
+/// What the derivative says of itself.
+fn own(scan: &[Element], origin: &Origin<'_>, policy: Policy) -> Vec<Element> {
+    let of_scan = |local: &str| scan.iter().find(|one| one.name.is(MM, local)).map(|one| one.text.trim().to_owned());
+    let (document, original) = (of_scan("DocumentID"), of_scan("OriginalDocumentID"));
+    let instance = format!("xmp.iid:{}", identifier(origin, "instance"));
+    let text = Element::of_text;
+    let mut own = vec![
+        text(DC, "format", origin.media_type),
+        text(XMP, "CreatorTool", origin.software),
+        text(XMP, "ModifyDate", origin.made_at),
+        text(XMP, "MetadataDate", origin.made_at),
+        text(MM, "DocumentID", &format!("xmp.did:{}", identifier(origin, "document"))),
+        text(MM, "InstanceID", &instance),
+    ];
+    if let Some(original) = original.clone().or_else(|| document.clone()) {
+        own.push(text(MM, "OriginalDocumentID", &original));
+    }
+    let digest = format!("sha256:{}", origin.source_sha256);
+    let mut reference = vec![text(REFERENCE, "documentID", document.as_deref().unwrap_or(&digest))];
+    reference.extend(original.map(|original| text(REFERENCE, "originalDocumentID", &original)));
+    reference.push(text(REFERENCE, "filePath", origin.file_name));
+    own.push(Element::of_fields(MM, "DerivedFrom", reference));
+    own.push(history(scan, origin, &instance));
+    own.push(text(IPTC_EXT, "DigitalSourceType", policy.source_type.uri()));
+    own.push(text(
+        IPTC_EXT,
+        "AISystemUsed",
+        &format!("DDColor colorization network {}, run by {}", origin.model, origin.software),
+    ));
+    own.push(text(IPTC_EXT, "AISystemVersionUsed", &format!("weights sha256:{}", origin.model_sha256)));
+    own.push(text(OWN, "sourceSha256", &origin.source_sha256.to_string()));
+    own.push(text(OWN, "recipeSha256", &origin.recipe_sha256.to_string()));
+    own.push(text(OWN, "modelSha256", &origin.model_sha256.to_string()));
+    own.push(text(OWN, "model", origin.model));
+    own.push(text(OWN, "precision", origin.precision));
+    own.push(text(OWN, "scene", origin.scene));
+    own.extend(origin.job.map(|job| text(OWN, "jobId", &job.to_string())));
+    own
+}
+
+/// The scan's history with one more event.
+fn history(scan: &[Element], origin: &Origin<'_>, instance: &str) -> Element {
+    let before = scan.iter().find(|one| one.name.is(MM, "History")).and_then(|history| history.children.first());
+    let mut sequence = Element::new(RDF, "Seq");
+    sequence.children = before.map(|before| before.children.clone()).unwrap_or_default();
+    let text = |local: &str, value: &str| Element::of_text(EVENT, local, value);
+    let mut event = Element::of_fields(RDF, "li", Vec::new());
+    event.children = vec![
+        text("action", "derived"),
+        text("parameters", &format!("colour invented by a trained network from {}", origin.file_name)),
+        text("softwareAgent", origin.software),
+        text("when", origin.made_at),
+        text("instanceID", instance),
+        text("changed", "/"),
+    ];
+    sequence.children.push(event);
+    Element { children: vec![sequence], ..Element::new(MM, "History") }
+}
+
+/// The same for the same scan, recipe and kind of file: a UUID of version 8 (RFC 9562, 5.8) from their digest.
+fn identifier(origin: &Origin<'_>, what: &str) -> String {
+    let text = format!("{} {} {} {what}", origin.source_sha256, origin.recipe_sha256, origin.media_type);
+    let digest = Digest::of(text.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_bytes()[..16]);
+    bytes[6] = bytes[6] & 0x0F | 0x80;
+    bytes[8] = bytes[8] & 0x3F | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
