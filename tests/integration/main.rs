@@ -13,6 +13,8 @@ mod colorize;
 mod commands;
 /// Scans as other programs write them.
 mod corpus;
+/// The table of kinds of scans.
+mod corpus_table;
 /// Printed and typed pages among the photographs.
 mod documents;
 /// ONNX files of others as colour networks.

@@ -87,13 +87,13 @@ fn text_of(kind: [u8; 4], value: &[u8], limit: usize) -> Result<Vec<u8>, String>
     if unpacked.len() > limit { Err(too_long()) } else { Ok(unpacked) }
 }
 
-/// The bytes of a raw profile: a name, a number of bytes, and that many as hexadecimal digits, all on lines.
+/// The bytes of a raw profile: a line with a name, one with a number of bytes, and that many as hexadecimal digits on further ones.
 fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(text).ok()?;
-    let mut words = text.split_ascii_whitespace();
-    let _name = words.next()?;
-    let length: usize = words.next()?.parse().ok()?;
-    let digits: Vec<u8> = words.flat_map(str::bytes).collect();
+    let (_name, text) = text.trim_start().split_once('\n')?;
+    let (length, text) = text.split_once('\n')?;
+    let length: usize = length.trim().parse().ok()?;
+    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     if length > MAX_IPTC || digits.len() != 2 * length {
         return None;
     }
