@@ -228,6 +228,8 @@ fn every_kind_of_scan_goes_through_the_whole_line() {
         if found["derivative"]["format"] != "jpeg" {
             assert!(largest <= if bits == 8 { 0.5 } else { 0.05 }, "{}: {largest}", kind.name);
         }
+        let is_alone = found["source"]["other_pages"].as_array().is_none_or(Vec::is_empty);
+        assert_eq!(is_alone, !matches!(kind.name, "TIFF, two pages" | "TIFF, pyramid"), "{}: {}", kind.name, found["source"]);
         // What was published looks like the picture that the writers were given.
         let path = out.join(found["derivative"]["path"].as_str().unwrap());
         let derivative = codec::decode(&fs::read(path).unwrap(), &DecodeLimits::default()).unwrap().image;

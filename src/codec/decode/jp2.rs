@@ -111,3 +111,6 @@ fn interleaved<T: Copy + Default>(planes: &[(&[f32], f32)], most: f32, code: imp
     }
     samples
 }
+
+#[cfg(test)]
+mod tests;

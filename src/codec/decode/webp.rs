@@ -91,3 +91,6 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     let declared = Declared { icc, exif_colour_space: found.colour_space, ..Declared::default() };
     Ok(Stored { header, image, orientation: found.orientation, dpi: found.dpi, declared, metadata, other_pages: Vec::new() })
 }
+
+#[cfg(test)]
+mod tests;

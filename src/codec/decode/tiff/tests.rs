@@ -389,3 +389,19 @@ fn wide_and_floating_samples_become_sixteen_bits() {
     assert!(matches!(&error, DecodeError::Unsupported { .. }) && error.to_string().contains("outside 0 to 1"), "{error}");
     assert!(matches!(scan(&floats([0.0, f32::NAN, 0.1, 0.2])), Err(DecodeError::Damaged { .. })));
 }
+
+#[test]
+fn a_preview_in_front_is_passed_over_and_named() {
+    use tiff::encoder::{TiffEncoder, colortype::Gray8};
+    let mut file = std::io::Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file).unwrap();
+    let mut preview = encoder.new_image::<Gray8>(2, 1).unwrap();
+    preview.encoder().write_tag(Tag::NewSubfileType, 1_u32).unwrap();
+    preview.write_data(&[1, 2]).unwrap();
+    encoder.write_image::<Gray8>(3, 2, &[10, 20, 30, 40, 50, 60]).unwrap();
+    encoder.write_image::<Gray8>(4, 1, &[0; 4]).unwrap();
+    let bytes = file.into_inner();
+    let found = decode(&bytes, &DecodeLimits::default()).unwrap();
+    assert_eq!((found.header.size, found.image.samples()), (Size::new(3, 2), &Samples::U8(vec![10, 20, 30, 40, 50, 60])));
+    assert_eq!(found.other_pages, ["page 1: 2×1 pixels, a reduced copy", "page 3: 4×1 pixels"]);
+}
