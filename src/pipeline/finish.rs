@@ -25,7 +25,7 @@ pub struct Finished {
     pub out_of_gamut_share: f64,
 }
 
-/// `chroma` shows the content of the extent, padding cropped away.
+/// `chroma` shows the content of the extent, padding cropped away: the picture in the scan. Its borders stay without colour.
 pub(super) fn finish(
     profile: &Profile,
     prepared: &Prepared,
@@ -38,7 +38,7 @@ pub(super) fn finish(
     // A JPEG has 8 bits: what is rounded once is not rounded twice.
     let depth = if format == Format::Jpeg { Depth::Eight } else { Depth::of(scan.header.bit_depth) };
     let recombined = watch.time("recombine", || match profile.preprocessing {
-        Preprocessing::Fit => imaging::recombine(&scan.image, lightness, chroma, depth),
+        Preprocessing::Fit => imaging::recombine_within(&scan.image, prepared.area.rect, lightness, chroma, depth),
         Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma, depth),
     });
     let bytes = watch.time("encode", || codec::encode(&recombined.image, format, &profile.encode, &scan.carried))?;

@@ -14,8 +14,9 @@ use crate::pipeline::{Profile, Workshop};
 use crate::publish::{self, Publication};
 
 /// Stages in the order of flow.
-const STAGES: [&str; 14] = [
+const STAGES: [&str; 15] = [
     "decode",
+    "border",
     "features",
     "lightness",
     "resize",
@@ -84,6 +85,7 @@ fn once(
     let mut clock = Clock { spent: Vec::with_capacity(STAGES.len()) };
     let scan = clock.time(|| codec::decode(&source.bytes, &profile.limits)).map_err(|error| failed(error.into()))?;
     let colour = scan.colour();
+    clock.time(|| imaging::picture_area(&scan.image));
     clock.time(|| imaging::features(&scan.image, |rgb| colour.lab(rgb)));
     let scan = clock.time(|| scan.into_lightness(&colour));
     let grey = clock.time(|| imaging::grey_copy(&scan.image, extent.content()));
