@@ -57,7 +57,7 @@ const PASSES: usize = 3;
 
 /// From a scan's own edges little is needed; what was found by a first look is likely the picture, so then more.
 const FIRST: Evidence = Evidence { support: 0.5, calm: 0.8, rim: 0.01 };
-const AGAIN: Evidence = Evidence { support: 0.65, calm: 0.85, rim: 0.0 };
+const AGAIN: Evidence = Evidence { support: 0.75, calm: 0.9, rim: 0.0 };
 
 /// Finds the picture in a scan. A scan without border, or too small to tell (a side below 64 pixels), is all picture.
 pub fn picture_area(scan: &ScanImage) -> PictureArea {
@@ -122,7 +122,8 @@ fn sides(copy: &Plane, inner: Rect, evidence: Evidence) -> [Option<Edge>; 4] {
             // A sky or a wall can be even and end at a straight horizon; a mount shows on another side as well, or is thin.
             let is_met = || others().any(|other| (other.tone - layer.tone).abs() < 0.08);
             let is_thin = layer.thickness <= 0.025 && layer.support >= 0.8;
-            layer.tone <= DARK || is_thin || is_met()
+            let is_deep = layer.middle > 0.1 * profiles[side].depth;
+            (layer.tone <= DARK || is_thin || is_met()) && (!is_deep || layer.support * layer.calm >= 0.55)
         };
         let kept: Vec<_> = all[side].iter().take_while(believed).collect();
         let last = kept.last()?;

@@ -254,8 +254,10 @@ impl Guess {
                 calm += margin.filter(|&line| belongs(piece, line)).count();
             }
             let calm = if all == 0 { 1.0 } else { calm as f32 / all as f32 };
-            // Holes of a film may take a quarter of a rebate, beside which its edge is seen all the better.
-            let least = if found.support < 0.85 { evidence.calm } else { evidence.calm - 0.12 };
+            let thickness = (found.middle - begun) / profile.depth;
+            // Holes of a film may take a quarter of a rebate, whose edge is seen all the better.
+            let has_holes = found.support >= 0.85 && thickness <= 0.12;
+            let least = if has_holes { evidence.calm - 0.12 } else { evidence.calm };
             if calm < least {
                 return None;
             }
@@ -267,7 +269,7 @@ impl Guess {
                 tone: self.tone,
                 support: found.support,
                 calm,
-                thickness: (found.middle - begun) / profile.depth,
+                thickness,
                 middle: found.middle,
                 cut: farthest.ceil() as u32,
                 slope: found.slope,
