@@ -310,8 +310,8 @@ fn candidates(profile: &Profile, crossings: &[(usize, f32)], tolerance: f32, lea
         for &(piece, line) in crossings {
             let at = line - slope * profile.centres[piece];
             let nearest = (at - tolerance).ceil().max(1.0) as usize;
-            for middle in nearest..=((at + tolerance).floor().max(0.0) as usize).min(profile.lines) {
-                let bin = &mut bins[middle];
+            let last = ((at + tolerance).floor().max(0.0) as usize).min(profile.lines);
+            for (middle, bin) in bins.iter_mut().enumerate().take(last + 1).skip(nearest) {
                 bin.pieces += u32::from(bin.last != piece);
                 bin.votes += 1;
                 bin.distance += (at - middle as f32).abs();
