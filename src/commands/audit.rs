@@ -84,6 +84,17 @@ fn describe(record: &Record) -> String {
     );
     line("", record.source.sha256.to_string());
     line("scene", format!("{}: {}", record.route.scene, record.route.reason));
+    let whole = (record.derivative.width, record.derivative.height);
+    if let Some(border) = record.border.as_ref().filter(|border| (border.width, border.height) != whole) {
+        let (left, top, sure) = (border.left, border.top, border.confidence * 100.0);
+        line(
+            "picture",
+            format!(
+                "{}×{} in the scan, {left} from the left, {top} from the top ({sure:.0} % sure)",
+                border.width, border.height
+            ),
+        );
+    }
     line("size", format!("{}×{} ({})", record.extent.width, record.extent.height, record.extent.rule));
     line("noise", format!("σ {:.1}, denoised: {}", record.denoise.noise_sigma, record.denoise.applied_to));
     if let Some(sigma) = record.denoise.lightness_sigma {

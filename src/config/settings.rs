@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::layers::Effective;
 use crate::codec::{DecodeLimits, EncodeSettings, Format};
-use crate::imaging::{ExtentRules, Preprocessing};
+use crate::imaging::{Border, ExtentRules, Preprocessing};
 use crate::inference::{EngineSettings, Precision};
 use crate::ingest::Ready;
 use crate::job::RetryPolicy;
@@ -71,6 +71,8 @@ pub struct ProfileSettings {
     pub denoise: DenoiseSettings,
     /// What happens around the colour network.
     pub preprocessing: Preprocessing,
+    /// Whether borders are looked for; without meaning under parity.
+    pub border: Border,
     /// Precision asked of the colour network.
     pub precision: Precision,
     /// Format of derivatives.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{CollectionSettings, DenoiseScope, OutputChoice, ProfileSettings, SceneSettings, Settings};
 use crate::failure::Failure;
-use crate::imaging::{ExtentRules, Size, Sizing};
+use crate::imaging::{Border, ExtentRules, Preprocessing, Size, Sizing};
 use crate::inference::{Catalogue, CatalogueError, Engine, Entry, FixedSize, ModelKind};
 use crate::ingest::RootSettings;
 use crate::job::{PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
@@ -99,6 +99,7 @@ fn profile(
     let (portrait, architecture, other) = (scene(&settings.portrait)?, scene(&settings.architecture)?, scene(&settings.other)?);
     let router = weights(catalogue.only(ModelKind::Scene)?);
     let denoise = denoise(catalogue, settings)?;
+    let border = border(settings);
     let recipe = Recipe::new(RecipeFacts {
         pipeline: PIPELINE_VERSION,
         precision: settings.precision.to_string(),
@@ -109,6 +110,7 @@ fn profile(
         enlarge: settings.other.extent.enlarge,
         max_area: settings.other.extent.max_area,
         preprocessing: settings.preprocessing.to_string(),
+        border: border.to_string(),
         router: router.clone(),
         scene_override: settings.rules.scene_override.map(|scene| scene.to_string()),
         routing: settings.rules.thresholds(),
@@ -135,6 +137,7 @@ fn profile(
         router,
         denoise,
         preprocessing: settings.preprocessing,
+        border,
         precision: settings.precision,
         format: match settings.format {
             OutputChoice::Source => OutputFormat::Source,
@@ -149,6 +152,14 @@ fn profile(
     let facts = facts.collect::<Result<_, CatalogueError>>()?;
     profile.models = facts;
     Ok(profile)
+}
+
+/// Whether borders are looked for: the authors' pipeline knows none.
+const fn border(settings: &ProfileSettings) -> Border {
+    match settings.preprocessing {
+        Preprocessing::Fit => settings.border,
+        Preprocessing::Parity => Border::Off,
+    }
 }
 
 fn denoise(catalogue: &Catalogue, settings: &ProfileSettings) -> Result<DenoiseProfile, CatalogueError> {

@@ -3,7 +3,7 @@
 //! Measures only; what follows from the numbers is decided in `routing.rs`.
 
 use super::lab::Sample;
-use super::{Channels, Samples, ScanImage};
+use super::{Channels, Rect, Samples, ScanImage};
 
 /// What can be said of a scan before any network looks at it.
 ///
@@ -49,9 +49,18 @@ const DETAIL: f64 = 4.0;
 
 /// Measures a scan whose encoded colours, 0..=1, `to_lab` understands. Greys have no chroma and are spared the fit; alpha is ignored.
 pub fn features(image: &ScanImage, to_lab: impl Fn([f64; 3]) -> [f64; 3]) -> Features {
+    features_of(image, Rect::whole(image.size()), to_lab)
+}
+
+/// The same of a part of a scan.
+///
+/// # Panics
+/// When the part does not lie in the scan.
+pub fn features_of(image: &ScanImage, part: Rect, to_lab: impl Fn([f64; 3]) -> [f64; 3]) -> Features {
+    assert!(part.lies_in(image.size()), "{part:?} lies in the scan");
     let copy = match image.samples() {
-        Samples::U8(samples) => SmallCopy::of(image, samples, to_lab),
-        Samples::U16(samples) => SmallCopy::of(image, samples, to_lab),
+        Samples::U8(samples) => SmallCopy::of(image, samples, part, to_lab),
+        Samples::U16(samples) => SmallCopy::of(image, samples, part, to_lab),
     };
     let pixels = copy.lab.len() as f64;
     let mean = copy.lab.iter().map(|lab| lab[0]).sum::<f64>() / pixels;
@@ -80,12 +89,12 @@ struct SmallCopy {
 }
 
 impl SmallCopy {
-    fn of<S: Sample>(image: &ScanImage, samples: &[S], to_lab: impl Fn([f64; 3]) -> [f64; 3]) -> Self {
+    fn of<S: Sample>(image: &ScanImage, samples: &[S], part: Rect, to_lab: impl Fn([f64; 3]) -> [f64; 3]) -> Self {
         match image.channels() {
-            Channels::Grey => Self::average::<S, 1, 1>(image, samples, to_lab),
-            Channels::GreyAlpha => Self::average::<S, 2, 1>(image, samples, to_lab),
-            Channels::Rgb => Self::average::<S, 3, 3>(image, samples, to_lab),
-            Channels::Rgba => Self::average::<S, 4, 3>(image, samples, to_lab),
+            Channels::Grey => Self::average::<S, 1, 1>(image, samples, part, to_lab),
+            Channels::GreyAlpha => Self::average::<S, 2, 1>(image, samples, part, to_lab),
+            Channels::Rgb => Self::average::<S, 3, 3>(image, samples, part, to_lab),
+            Channels::Rgba => Self::average::<S, 4, 3>(image, samples, part, to_lab),
         }
     }
 
@@ -93,9 +102,10 @@ impl SmallCopy {
     fn average<S: Sample, const COUNT: usize, const USED: usize>(
         image: &ScanImage,
         samples: &[S],
+        part: Rect,
         to_lab: impl Fn([f64; 3]) -> [f64; 3],
     ) -> Self {
-        let (width, height) = (image.size().width as usize, image.size().height as usize);
+        let (width, height) = (part.width as usize, part.height as usize);
         let cell = width.max(height).div_ceil(LONGEST);
         let inner = |side: usize| {
             let cells = side.div_ceil(cell);
@@ -113,7 +123,8 @@ impl SmallCopy {
             let mut read = 0;
             for y in lines.step_by(step) {
                 read += 1;
-                let line = &pixels[y * width..][columns.start * cell..(columns.end * cell).min(width)];
+                let first = (part.top as usize + y) * image.size().width as usize + part.left as usize;
+                let line = &pixels[first..][columns.start * cell..(columns.end * cell).min(width)];
                 for (sum, run) in sums.iter_mut().zip(line.chunks(cell)) {
                     // A cell's line holds far fewer than 2¹⁶ pixels of 16 bits.
                     let mut partial = [0_u32; USED];
@@ -342,6 +353,17 @@ mod tests {
         }));
         assert!(found.chroma_residual > 8.0, "{found:?}");
         assert!((0.03..0.1).contains(&found.coloured_share), "{found:?}");
+    }
+
+    #[test]
+    fn what_lies_outside_a_part_is_not_measured() {
+        let part = Rect { left: 37, top: 21, width: 500, height: 400 };
+        let size = part.size();
+        let whole = scan(|_, _, lightness| sepia(lightness));
+        let Samples::U8(samples) = whole.samples() else { panic!("made of 8 bits") };
+        let rows = samples.chunks_exact(600 * 3).skip(21).take(400).flat_map(|row| row[37 * 3..537 * 3].iter().copied());
+        let cut = ScanImage::new(size, Channels::Rgb, Samples::U8(rows.collect())).unwrap();
+        assert_eq!(features_of(&whole, part, srgb_to_lab), features(&cut));
     }
 
     #[test]

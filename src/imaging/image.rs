@@ -27,6 +27,37 @@ impl std::fmt::Display for Size {
     }
 }
 
+/// A rectangle of a picture, pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Rect {
+    /// Columns to the left of it.
+    pub left: u32,
+    /// Rows above it.
+    pub top: u32,
+    /// Columns of it.
+    pub width: u32,
+    /// Rows of it.
+    pub height: u32,
+}
+
+impl Rect {
+    /// All of a picture.
+    pub const fn whole(size: Size) -> Self {
+        Self { left: 0, top: 0, width: size.width, height: size.height }
+    }
+
+    /// Its own size.
+    pub const fn size(self) -> Size {
+        Size::new(self.width, self.height)
+    }
+
+    /// Whether it has pixels and lies in a picture of `size`.
+    pub fn lies_in(self, size: Size) -> bool {
+        let fits = |first: u32, count: u32, all: u32| count > 0 && first.checked_add(count).is_some_and(|end| end <= all);
+        fits(self.left, self.width, size.width) && fits(self.top, self.height, size.height)
+    }
+}
+
 /// What the interleaved samples of one pixel mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channels {

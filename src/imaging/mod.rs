@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of files, containers, models or colour profiles. Samples are sRGB-encoded (IEC 61966-2-1) throughout.
 
+mod border;
 mod ciede2000;
 mod extent;
 mod features;
@@ -19,13 +20,14 @@ mod resample;
 mod rows;
 mod tensor;
 
+pub use border::{Border, PictureArea, picture_area};
 pub use extent::{ExtentRule, ExtentRules, ModelExtent, Sizing};
-pub use features::{Features, features};
+pub use features::{Features, features, features_of};
 pub use grey::{LuminanceTables, grey_of_codes, grey_of_luminance, grey_of_srgb, grey_through, srgb_weights};
-pub use image::{Channels, ChromaPlanes, Depth, Plane, Samples, ScanImage, Size};
+pub use image::{Channels, ChromaPlanes, Depth, Plane, Rect, Samples, ScanImage, Size};
 pub use noise::estimate_noise;
 pub use parity::{Preprocessing, parity_input, parity_recombine};
 pub use quality::{Quality, QualityOfSet, SquaredChroma, greyed, quality, quality_of_set};
-pub use recombine::{Lightness, Recombined, recombine};
-pub use resample::{grey_copy, thumbnail};
+pub use recombine::{Lightness, Recombined, recombine, recombine_within};
+pub use resample::{grey_copy, grey_copy_of, thumbnail};
 pub use tensor::{crop_chroma, network_input};

@@ -7,7 +7,7 @@ use super::gamut::{Outside, Run};
 use super::lab::Sample;
 use super::resample::resize_plane;
 use super::rows::{Encode, RUN, lightness_f, replaced_f};
-use super::{Channels, ChromaPlanes, Depth, Plane, Samples, ScanImage, Size};
+use super::{Channels, ChromaPlanes, Depth, Plane, Rect, Samples, ScanImage, Size};
 
 /// Whose lightness is published.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +39,27 @@ const LARGEST_CHROMA: f32 = 1000.0;
 /// # Panics
 /// When the two chroma planes differ in size or are empty, or a replaced lightness has another size than the scan.
 pub fn recombine(scan: &ScanImage, lightness: Lightness<'_>, chroma: &ChromaPlanes, depth: Depth) -> Recombined {
+    recombine_within(scan, Rect::whole(scan.size()), lightness, chroma, depth)
+}
+
+/// The same where `chroma` shows only a part of the scan: outside it chroma is exactly 0, so that greys stay greys.
+///
+/// # Panics
+/// As [`recombine`], and when the part does not lie in the scan.
+pub fn recombine_within(
+    scan: &ScanImage,
+    part: Rect,
+    lightness: Lightness<'_>,
+    chroma: &ChromaPlanes,
+    depth: Depth,
+) -> Recombined {
+    assert!(part.lies_in(scan.size()), "{part:?} lies in the scan");
     assert_eq!(chroma.a.size(), chroma.b.size(), "both chroma planes show one picture");
     assert!(chroma.a.size().pixels() > 0, "chroma planes have pixels");
     if let Lightness::Replaced(plane) = lightness {
         assert_eq!(plane.size(), scan.size(), "a replaced lightness has the scan's size");
     }
-    let Size { width, height } = scan.size();
+    let Size { width, height } = part.size();
     let small = chroma.a.size();
     if small.width > width || small.height > height {
         let size = Size::new(small.width.min(width), small.height.min(height));
@@ -52,10 +67,11 @@ pub fn recombine(scan: &ScanImage, lightness: Lightness<'_>, chroma: &ChromaPlan
             let data = plane.data().iter().map(|&value| tame(value)).collect();
             resize_plane(&Plane::new(plane.size(), data).expect("one value a pixel was kept"), size)
         };
-        return recombine(scan, lightness, &ChromaPlanes { a: finite(&chroma.a), b: finite(&chroma.b) }, depth);
+        let chroma = ChromaPlanes { a: finite(&chroma.a), b: finite(&chroma.b) };
+        return recombine_within(scan, part, lightness, &chroma, depth);
     }
     let channels = if scan.channels().has_alpha() { Channels::Rgba } else { Channels::Rgb };
-    let recombination = Recombination::new(scan, lightness, chroma);
+    let recombination = Recombination::new(scan, part, lightness, chroma);
     let (samples, reduced) = match depth {
         Depth::Eight => {
             let (samples, reduced) = recombination.all(scan, channels.count());
@@ -73,6 +89,7 @@ pub fn recombine(scan: &ScanImage, lightness: Lightness<'_>, chroma: &ChromaPlan
 /// Everything that stays the same from row to row.
 struct Recombination<'a> {
     size: Size,
+    part: Rect,
     channels: Channels,
     lightness: Lightness<'a>,
     chroma: &'a ChromaPlanes,
@@ -80,10 +97,14 @@ struct Recombination<'a> {
 }
 
 impl<'a> Recombination<'a> {
-    fn new(scan: &ScanImage, lightness: Lightness<'a>, chroma: &'a ChromaPlanes) -> Self {
-        let size = scan.size();
-        let columns = (0..size.width).map(|x| Tap::at(x, size.width, chroma.a.size().width)).collect();
-        Self { size, channels: scan.channels(), lightness, chroma, columns }
+    fn new(scan: &ScanImage, part: Rect, lightness: Lightness<'a>, chroma: &'a ChromaPlanes) -> Self {
+        let (size, small) = (scan.size(), chroma.a.size().width);
+        // Columns outside the part look at a cell of their own, which is always without colour.
+        let column = |x: u32| match x.checked_sub(part.left).filter(|&x| x < part.width) {
+            Some(x) => Tap::at(x, part.width, small),
+            None => Tap { index: small, weight: 0.0 },
+        };
+        Self { size, part, channels: scan.channels(), lightness, chroma, columns: (0..size.width).map(column).collect() }
     }
 
     /// The picture's samples, `count` a pixel, and the number of pixels whose chroma was reduced.
@@ -131,19 +152,24 @@ impl<'a> Recombination<'a> {
     /// One row of chroma between two rows of the small planes: a* and b* of every column with the step to the next.
     fn chroma_row(&self, y: u32, cells: &mut Vec<[f32; 4]>) {
         let small = self.chroma.a.size();
-        let tap = Tap::at(y, self.size.height, small.height);
+        cells.clear();
+        let Some(y) = y.checked_sub(self.part.top).filter(|&y| y < self.part.height) else {
+            cells.resize(small.width as usize + 1, [0.0; 4]);
+            return;
+        };
+        let tap = Tap::at(y, self.part.height, small.height);
         let below = (tap.index + 1).min(small.height - 1);
         let between = |plane: &Plane, x: usize| {
             let (upper, lower) = (tame(plane.row(tap.index)[x]), tame(plane.row(below)[x]));
             upper + tap.weight * (lower - upper)
         };
-        cells.clear();
         cells.extend((0..small.width as usize).map(|x| [between(&self.chroma.a, x), 0.0, between(&self.chroma.b, x), 0.0]));
         for x in 1..cells.len() {
             let [a, _, b, _] = cells[x];
             let before = &mut cells[x - 1];
             (before[1], before[3]) = (a - before[0], b - before[2]);
         }
+        cells.push([0.0; 4]);
     }
 
     fn store_rgba<S: Sample, T: Encode>(&self, run: &Run, source: &[S], out: &mut [T]) {
@@ -271,6 +297,22 @@ mod tests {
         assert!((a_at(0) + 20.0).abs() < 0.05 && (a_at(799) - 20.0).abs() < 0.05);
         assert!((a_at(399) + a_at(400)).abs() < 0.05, "{} and {}", a_at(399), a_at(400));
         assert!((a_at(425) - a_at(424) - 0.4).abs() < 0.05, "the step is a ramp one small pixel wide");
+    }
+
+    #[test]
+    fn outside_the_part_greys_stay_greys_and_inside_chroma_reaches_its_edge() {
+        let (size, part) = (Size::new(700, 300), Rect { left: 90, top: 41, width: 520, height: 200 });
+        let chroma = ChromaPlanes { a: Plane::filled(Size::new(26, 10), 20.0), b: Plane::filled(Size::new(26, 10), -30.0) };
+        let scan = ScanImage::new(size, Channels::Grey, Samples::U8(vec![120; size.pixels() as usize])).unwrap();
+        let recombined = recombine_within(&scan, part, Lightness::Source, &chroma, Depth::Eight);
+        let Samples::U8(samples) = recombined.image.samples() else { panic!("the depth changed") };
+        let [coloured] = [samples.as_chunks::<3>().0[(100 * 700 + 300) as usize]];
+        for (index, rgb) in samples.as_chunks::<3>().0.iter().enumerate() {
+            let (x, y) = (index % 700, index / 700);
+            let inside = (90..610).contains(&x) && (41..241).contains(&y);
+            assert_eq!(*rgb, if inside { coloured } else { [120; 3] }, "at {x}, {y}");
+        }
+        assert_ne!(coloured, [120; 3]);
     }
 
     #[test]

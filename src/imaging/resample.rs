@@ -5,12 +5,14 @@
 //! pixels instead of the whole scan. Rows are taken band by band, so that beside the scan there are never more than a few
 //! dozen megabytes, however large it is.
 
+use std::ops::Range;
+
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{F32, U16, U16x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use super::lab::Sample;
-use super::{Channels, Plane, Samples, ScanImage, Size, rows};
+use super::{Channels, Plane, Rect, Samples, ScanImage, Size, rows};
 
 /// Pixels of the scan that a band aims at, and rows of the copy it has at least, so that little is resampled twice.
 const BAND_PIXELS: u32 = 1 << 21;
@@ -22,14 +24,26 @@ const BAND_ROWS: u32 = 16;
 /// averages with a triangle filter as wide as the reduction asks; enlarging is bilinear; at the scan's own size the values
 /// are converted and nothing is resampled. Alpha is ignored: what lies under transparent pixels counts.
 pub fn grey_copy(image: &ScanImage, size: Size) -> Plane {
+    grey_copy_of(image, Rect::whole(image.size()), size)
+}
+
+/// Grey copy at `size` of a part of the scan, as if nothing else were there: its edges are not mixed with what lies outside.
+///
+/// # Panics
+/// When the part does not lie in the scan.
+pub fn grey_copy_of(image: &ScanImage, part: Rect, size: Size) -> Plane {
+    assert!(part.lies_in(image.size()), "{part:?} lies in the scan");
     let mut data = vec![0.0; usize::try_from(size.pixels()).expect("a plane's pixels fit in memory")];
-    if size == image.size() {
-        match image.samples() {
-            Samples::U8(samples) => grey_samples(image.channels(), samples, &mut data),
-            Samples::U16(samples) => grey_samples(image.channels(), samples, &mut data),
+    if size == part.size() {
+        for (y, row) in data.chunks_exact_mut(part.width as usize).enumerate() {
+            let samples = samples_of(image, part, y as u32);
+            match image.samples() {
+                Samples::U8(all) => grey_samples(image.channels(), &all[samples], row),
+                Samples::U16(all) => grey_samples(image.channels(), &all[samples], row),
+            }
         }
     } else if image.channels().is_rgb() {
-        resize::<U16x3>(image, size, |first, band| {
+        resize::<U16x3>(image, part, size, |first, band| {
             for (grey, pixels) in data[first..].chunks_mut(rows::RUN).zip(band.chunks(rows::RUN)) {
                 let mut samples = [0_u16; 3 * rows::RUN];
                 for (sample, pixel) in samples.as_chunks_mut::<3>().0.iter_mut().zip(pixels) {
@@ -39,7 +53,7 @@ pub fn grey_copy(image: &ScanImage, size: Size) -> Plane {
             }
         });
     } else {
-        resize::<U16>(image, size, |first, band| {
+        resize::<U16>(image, part, size, |first, band| {
             for (grey, pixel) in data[first..].iter_mut().zip(band) {
                 *grey = f32::from(pixel.0) / 65535.0;
             }
@@ -55,10 +69,11 @@ pub fn thumbnail(image: &ScanImage, size: Size) -> ScanImage {
     let mut samples = Vec::with_capacity(size.pixels() as usize * channels.count());
     // Codes of 16 bits are 257 times those of 8; half of it rounds.
     let narrow = |code: u16| ((u32::from(code) + 128) / 257) as u8;
+    let whole = Rect::whole(image.size());
     if channels == Channels::Rgb {
-        resize::<U16x3>(image, size, |_, band| samples.extend(band.iter().flat_map(|pixel| pixel.0.map(narrow))));
+        resize::<U16x3>(image, whole, size, |_, band| samples.extend(band.iter().flat_map(|pixel| pixel.0.map(narrow))));
     } else {
-        resize::<U16>(image, size, |_, band| samples.extend(band.iter().map(|pixel| narrow(pixel.0))));
+        resize::<U16>(image, whole, size, |_, band| samples.extend(band.iter().map(|pixel| narrow(pixel.0))));
     }
     ScanImage::new(size, channels, Samples::U8(samples)).expect("bands fill the copy")
 }
@@ -108,12 +123,12 @@ impl Wide for U16x3 {
     }
 }
 
-/// Resizes band by band, handing each over with the index of its first pixel; the result does not depend on the bands.
-fn resize<P: Wide>(image: &ScanImage, size: Size, mut take: impl FnMut(usize, &[P])) {
+/// Resizes a part of the scan band by band, handing each over with the index of its first pixel; the result does not depend on the bands.
+fn resize<P: Wide>(image: &ScanImage, part: Rect, size: Size, mut take: impl FnMut(usize, &[P])) {
     if size.pixels() == 0 {
         return;
     }
-    let scan = image.size();
+    let scan = part.size();
     let scale = f64::from(scan.height) / f64::from(size.height);
     let budget = f64::from(BAND_PIXELS) / f64::from(scan.width) / scale;
     let band_rows = (budget as u32).max(BAND_ROWS).min(size.height);
@@ -126,7 +141,7 @@ fn resize<P: Wide>(image: &ScanImage, size: Size, mut take: impl FnMut(usize, &[
         let (from, to) = (f64::from(top) * scale, (f64::from(bottom) * scale).min(f64::from(scan.height)));
         let first = (from as u32).saturating_sub(reach);
         let last = (to.ceil() as u32).saturating_add(reach).min(scan.height);
-        read_rows(image, first, last, &mut source);
+        read_rows(image, part, first..last, &mut source);
         let view = TypedImageRef::new(scan.width, last - first, &source).expect("whole rows were read");
         let from = from - f64::from(first);
         let options = ResizeOptions::new().resize_alg(FILTER).use_alpha(false).crop(
@@ -146,14 +161,21 @@ fn resize<P: Wide>(image: &ScanImage, size: Size, mut take: impl FnMut(usize, &[
     }
 }
 
-fn read_rows<P: Wide>(image: &ScanImage, first: u32, last: u32, into: &mut Vec<P>) {
+/// Where in the scan's samples a row of a part lies.
+fn samples_of(image: &ScanImage, part: Rect, y: u32) -> Range<usize> {
+    let first = (part.top + y) as usize * image.size().width as usize + part.left as usize;
     let count = image.channels().count();
-    let width = image.size().width as usize;
-    let range = first as usize * width * count..last as usize * width * count;
+    first * count..(first + part.width as usize) * count
+}
+
+fn read_rows<P: Wide>(image: &ScanImage, part: Rect, rows: Range<u32>, into: &mut Vec<P>) {
+    let count = image.channels().count();
     into.clear();
-    match image.samples() {
-        Samples::U8(samples) => into.extend(samples[range].chunks_exact(count).map(P::read)),
-        Samples::U16(samples) => into.extend(samples[range].chunks_exact(count).map(P::read)),
+    for samples in rows.map(|y| samples_of(image, part, y)) {
+        match image.samples() {
+            Samples::U8(all) => into.extend(all[samples].chunks_exact(count).map(P::read)),
+            Samples::U16(all) => into.extend(all[samples].chunks_exact(count).map(P::read)),
+        }
     }
 }
 
@@ -184,6 +206,25 @@ mod tests {
         let wanted = linear_to_srgb(0.212_672_9 * linear[0] + 0.715_152_2 * linear[1] + 0.072_175_0 * linear[2]);
         for copy in [grey_copy(&scan, size), grey_copy(&scan, Size::new(3, 2))] {
             assert!(copy.data().iter().all(|&value| (f64::from(value) - wanted).abs() < 2e-5), "{copy:?} for {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_a_part_sees_nothing_of_what_lies_outside() {
+        let (size, part) = (Size::new(300, 200), Rect { left: 31, top: 17, width: 240, height: 150 });
+        let inside = |x: u32, y: u32| (31..271).contains(&x) && (17..167).contains(&y);
+        let value = |x: u32, y: u32| if inside(x, y) { (x * 3 + y) as u8 } else { 255 };
+        let cut = grey(part.size(), |x, y| value(x + 31, y + 17));
+        for channels in [Channels::Grey, Channels::Rgb] {
+            let of = |scan: &ScanImage| {
+                let Samples::U8(samples) = scan.samples() else { panic!("made of 8 bits") };
+                let samples = samples.iter().flat_map(|&value| std::iter::repeat_n(value, channels.count())).collect();
+                ScanImage::new(scan.size(), channels, Samples::U8(samples)).unwrap()
+            };
+            let (scan, cut) = (of(&grey(size, value)), of(&cut));
+            for size in [part.size(), Size::new(60, 40), Size::new(480, 300)] {
+                assert_eq!(grey_copy_of(&scan, part, size), grey_copy(&cut, size), "{channels:?} at {size}");
+            }
         }
     }
 

@@ -51,6 +51,8 @@ pub struct RecipeFacts {
     pub max_area: u64,
     /// `fit` or `parity`.
     pub preprocessing: String,
+    /// `auto`, or `off` where the whole scan counts as picture.
+    pub border: String,
     /// The scene network.
     pub router: WeightsRef,
     /// Scene fixed by the collection, if any.
@@ -128,6 +130,7 @@ pub(crate) mod tests {
             enlarge: true,
             max_area: 1 << 21,
             preprocessing: "fit".to_owned(),
+            border: "auto".to_owned(),
             router: weights("scene"),
             scene_override: None,
             routing: vec![("min_score".to_owned(), 0.5)],
@@ -152,7 +155,7 @@ pub(crate) mod tests {
     #[test]
     fn anything_that_changes_pixels_changes_the_digest() {
         let base = Recipe::new(facts()).digest();
-        let changes: [fn(&mut RecipeFacts); 7] = [
+        let changes: [fn(&mut RecipeFacts); 8] = [
             |facts| facts.precision = "fp32".to_owned(),
             |facts| facts.portrait.model.sha256 = Digest::of(b"other weights"),
             |facts| facts.other.max_height = 544,
@@ -160,6 +163,7 @@ pub(crate) mod tests {
             |facts| facts.scene_override = Some("portrait".to_owned()),
             |facts| facts.jpeg_quality = 90,
             |facts| facts.preprocessing = "parity".to_owned(),
+            |facts| facts.border = "off".to_owned(),
         ];
         for change in changes {
             let mut facts = facts();

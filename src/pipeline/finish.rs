@@ -28,7 +28,7 @@ pub struct Finished {
     pub out_of_gamut_share: f64,
 }
 
-/// `chroma` shows the content of the extent, padding cropped away.
+/// `chroma` shows the content of the extent, padding cropped away: the picture in the scan. Its borders stay without colour.
 pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopwatch) -> Result<Finished, StageError> {
     let (profile, prepared) = (facts.profile, facts.prepared);
     let scan = &prepared.scan;
@@ -37,7 +37,7 @@ pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopw
     // A JPEG has 8 bits: what is rounded once is not rounded twice.
     let depth = if format == Format::Jpeg { Depth::Eight } else { Depth::of(scan.header.bit_depth) };
     let recombined = watch.time("recombine", || match profile.preprocessing {
-        Preprocessing::Fit => imaging::recombine(&scan.image, lightness, chroma, depth),
+        Preprocessing::Fit => imaging::recombine_within(&scan.image, prepared.area.rect, lightness, chroma, depth),
         Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma, depth),
     });
     let (bit_depth, size) = (recombined.image.bit_depth(), recombined.image.size());

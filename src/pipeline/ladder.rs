@@ -73,7 +73,7 @@ pub(super) fn colour(
 /// The steps for one scan, in order.
 fn rungs(shop: &Workshop, profile: &Profile, prepared: &Prepared) -> Vec<Rung> {
     let smaller = match profile.preprocessing {
-        Preprocessing::Fit => profile.scene(prepared.route.scene).extent.smaller(prepared.scan.image.size()),
+        Preprocessing::Fit => profile.scene(prepared.route.scene).extent.smaller(prepared.area.rect.size()),
         // What is compared with the authors' results has their size or none.
         Preprocessing::Parity => Vec::new(),
     };

@@ -1,9 +1,9 @@
-//! From bytes to what the network needs: decode, look, denoise, route, clamp.
+//! From bytes to what the network needs: decode, find the picture in the scan, look, denoise, route, clamp.
 
 use super::{ApplyTo, Profile, StageError, Stopwatch, Workshop};
 use crate::codec::{self, DecodedScan};
 use crate::colour::Meaning;
-use crate::imaging::{self, ModelExtent, Plane, Preprocessing, Size, Sizing};
+use crate::imaging::{self, Border, ModelExtent, PictureArea, Plane, Preprocessing, Rect, Size, Sizing};
 use crate::inference::{Engine, InferenceError};
 use crate::routing::{self, Route, SceneScores};
 
@@ -20,6 +20,8 @@ pub struct Prepared {
     pub scan: DecodedScan,
     /// How its samples were understood.
     pub meaning: Meaning,
+    /// The part of the scan that is picture: what networks see, and what gets colour.
+    pub area: PictureArea,
     /// What the scene network said.
     pub scores: SceneScores,
     /// What was made of it.
@@ -71,14 +73,18 @@ pub(super) fn prepare(
     crate::faults::point("decode");
     let scan = watch.time("decode", || codec::decode(bytes, &profile.limits))?;
     let colour = scan.colour();
-    let features = watch.time("features", || imaging::features(&scan.image, |rgb| colour.lab(rgb)));
+    let area = match profile.border {
+        Border::Auto => watch.time("border", || imaging::picture_area(&scan.image)),
+        Border::Off => PictureArea::whole(scan.image.size()),
+    };
+    let features = watch.time("features", || imaging::features_of(&scan.image, area.rect, |rgb| colour.lab(rgb)));
     if let Some(skip) = routing::precheck(&features, &profile.rules) {
         return Ok(Preparation::Skip(skip.to_string()));
     }
     // The authors' pipeline makes its own lightness of the samples.
     let keeps_samples = profile.preprocessing == Preprocessing::Parity && colour.is_srgb();
     let scan = if keeps_samples { scan } else { watch.time("lightness", || scan.into_lightness(&colour)) };
-    let look = copy(shop, profile, &scan, profile.other.extent.extent(scan.image.size()), watch)?;
+    let look = copy(shop, profile, &scan, area.rect, profile.other.extent.extent(area.rect.size()), watch)?;
     let scores = watch.time("route", || shop.engine.scene_scores(look.grey.clone())).map_err(StageError::inference("route"))?;
     if let Some(skip) = routing::page(&scores, &profile.rules) {
         return Ok(Preparation::Skip(skip.to_string()));
@@ -88,18 +94,18 @@ pub(super) fn prepare(
     let copy = match profile.preprocessing {
         Preprocessing::Parity => parity_copy(&scan, sizing, watch),
         Preprocessing::Fit if *sizing == profile.other.extent => look,
-        Preprocessing::Fit => copy(shop, profile, &scan, sizing.extent(scan.image.size()), watch)?,
+        Preprocessing::Fit => copy(shop, profile, &scan, area.rect, sizing.extent(area.rect.size()), watch)?,
     };
     let (lightness, lightness_sigma) = match profile.denoise.apply_to {
         ApplyTo::Output => {
-            let (lightness, sigma) = watch.time("denoise", || clean_lightness(shop, profile, &scan))?;
+            let (lightness, sigma) = watch.time("denoise", || clean_lightness(shop, profile, &scan, area.rect))?;
             (lightness, Some(sigma))
         }
         ApplyTo::Network | ApplyTo::Off => (None, None),
     };
     let copy = copy.padded(lightness.is_some(), watch);
     let meaning = colour.into_meaning();
-    let prepared = Prepared { scan, meaning, scores, route, copy, lightness, lightness_sigma };
+    let prepared = Prepared { scan, meaning, area, scores, route, copy, lightness, lightness_sigma };
     Ok(Preparation::Ready(Box::new(prepared)))
 }
 
@@ -111,7 +117,7 @@ pub(super) fn smaller(
     extent: ModelExtent,
     watch: &mut Stopwatch,
 ) -> Result<NetworkCopy, StageError> {
-    let copy = copy(shop, profile, &prepared.scan, extent, watch)?;
+    let copy = copy(shop, profile, &prepared.scan, prepared.area.rect, extent, watch)?;
     Ok(copy.padded(prepared.lightness.is_some(), watch))
 }
 
@@ -129,15 +135,16 @@ impl Copy {
     }
 }
 
-/// Reduces the scan for a network and cleans the copy when its noise asks for it.
+/// Reduces the picture in the scan for a network and cleans the copy when its noise asks for it.
 fn copy(
     shop: &Workshop,
     profile: &Profile,
     scan: &DecodedScan,
+    area: Rect,
     extent: ModelExtent,
     watch: &mut Stopwatch,
 ) -> Result<Copy, StageError> {
-    let grey = watch.time("resize", || imaging::grey_copy(&scan.image, extent.content()));
+    let grey = watch.time("resize", || imaging::grey_copy_of(&scan.image, area, extent.content()));
     let sigma = watch.time("noise", || imaging::estimate_noise(&grey));
     let wanted = profile.denoise.apply_to != ApplyTo::Off && sigma > profile.denoise.threshold;
     if !wanted {
@@ -155,10 +162,20 @@ fn parity_copy(scan: &DecodedScan, sizing: &Sizing, watch: &mut Stopwatch) -> Co
     Copy { extent, grey, sigma, denoised: false }
 }
 
-/// The full-size grey without noise, or `None` when there is too little noise to speak of; and the noise σ found.
-fn clean_lightness(shop: &Workshop, profile: &Profile, scan: &DecodedScan) -> Result<(Option<Plane>, f32), StageError> {
+/// The full-size grey without noise, borders included, or `None` when the picture has too little noise to speak of; and the
+/// picture's noise σ.
+fn clean_lightness(
+    shop: &Workshop,
+    profile: &Profile,
+    scan: &DecodedScan,
+    area: Rect,
+) -> Result<(Option<Plane>, f32), StageError> {
     let noisy = imaging::grey_copy(&scan.image, scan.image.size());
-    let sigma = imaging::estimate_noise(&noisy);
+    let sigma = if area == Rect::whole(scan.image.size()) {
+        imaging::estimate_noise(&noisy)
+    } else {
+        imaging::estimate_noise(&Region::from(area).cut(&noisy))
+    };
     if sigma <= profile.denoise.threshold {
         return Ok((None, sigma));
     }
@@ -186,6 +203,12 @@ struct Region {
     top: u32,
     right: u32,
     bottom: u32,
+}
+
+impl From<Rect> for Region {
+    fn from(Rect { left, top, width, height }: Rect) -> Self {
+        Self { left, top, right: left + width, bottom: top + height }
+    }
 }
 
 impl Region {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::codec::{DecodeLimits, EncodeSettings, Format};
 use crate::digest::Digest;
-use crate::imaging::{Preprocessing, Sizing};
+use crate::imaging::{Border, Preprocessing, Sizing};
 use crate::inference::Precision;
 use crate::job::{Recipe, WeightsRef};
 use crate::metadata;
@@ -103,6 +103,8 @@ pub struct Profile {
     pub denoise: DenoiseProfile,
     /// What happens around the colour network.
     pub preprocessing: Preprocessing,
+    /// Whether borders are looked for; never under parity, which squashes the whole scan.
+    pub border: Border,
     /// Precision asked for.
     pub precision: Precision,
     /// Format of derivatives.

@@ -3,8 +3,10 @@
 //! [`Record`] is the boundary type from which the JSON sidecar is made, and later every other export. Keys may be
 //! added, never renamed (schema `autochrome-provenance/1`).
 
+mod border;
 mod record;
 
+pub use border::BorderRecord;
 pub use record::{
     ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, JobRecord, MetadataRecord,
     ModelRecord, NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord,

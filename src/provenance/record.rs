@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::border::BorderRecord;
 use crate::digest::Digest;
 
 /// Name and version of the record's schema.
@@ -30,6 +31,9 @@ pub struct Record {
     pub route: RouteRecord,
     /// Noise found and what was done about it.
     pub denoise: DenoiseRecord,
+    /// The picture in the scan; absent in records of older versions, which took the whole scan for picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub border: Option<BorderRecord>,
     /// Size of the network's copy.
     pub extent: ExtentRecord,
     /// The colour network.

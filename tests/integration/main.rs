@@ -5,6 +5,8 @@
 
 /// What happens to files that cannot be coloured.
 mod bad_input;
+/// Borders of scans: found, recorded, kept without colour.
+mod borders;
 /// The catalogue in an operator's hands.
 mod catalogue;
 /// Pictures without a ledger.

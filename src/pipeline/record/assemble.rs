@@ -6,13 +6,14 @@ use std::path::Path;
 use super::super::{ApplyTo, Finished, Prepared, Profile};
 use super::ScanFile;
 use crate::colour::Meaning;
+use crate::imaging::{PictureArea, Rect};
 use crate::inference::{DeviceReport, PrecisionFacts, Said, Setback};
 use crate::job::{UnixMillis, WeightsRef};
 use crate::metadata::Account;
 use crate::provenance::{
-    ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, MetadataRecord, ModelRecord,
-    NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord, SetbackRecord,
-    SoftwareRecord, SourceRecord, WeightsRecord,
+    BorderRecord, ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, MetadataRecord,
+    ModelRecord, NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord,
+    SetbackRecord, SoftwareRecord, SourceRecord, WeightsRecord,
 };
 
 /// What the stages know.
@@ -40,6 +41,7 @@ pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timing
         derivative: derivative(facts, finished),
         route: route(facts),
         denoise: denoise(facts),
+        border: Some(border(facts)),
         extent: extent(facts),
         model: model(facts),
         precision: precision(facts.precision),
@@ -133,6 +135,11 @@ fn denoise(facts: &Facts<'_>) -> DenoiseRecord {
         applied_to: applied_to.to_owned(),
         model: profile.denoise.model.as_ref().filter(|_| ran).map(weights),
     }
+}
+
+fn border(facts: &Facts<'_>) -> BorderRecord {
+    let PictureArea { rect: Rect { left, top, width, height }, confidence } = facts.prepared.area;
+    BorderRecord { mode: facts.profile.border.to_string(), left, top, width, height, confidence }
 }
 
 fn extent(facts: &Facts<'_>) -> ExtentRecord {
