@@ -13,6 +13,7 @@ use crate::inference::{self, Engine};
 use crate::ingest::{self, RootIdentity};
 use crate::provenance::{JobRecord, Record};
 use crate::publish::{self, Existing, Publication};
+use crate::routing;
 use crate::store::{ClaimedJob, Derivative};
 
 /// What making a derivative needs besides the scan and its profile.
@@ -73,6 +74,10 @@ pub fn make(
     relative: &Path,
     watch: &mut Stopwatch,
 ) -> Result<Outcome, StageError> {
+    let header = codec::read_header(scan.bytes, &profile.limits)?;
+    if let Some(skip) = routing::too_small(header.size, &profile.rules) {
+        return Ok(Outcome::Skipped(skip.to_string()));
+    }
     let mut prepared = match prepare::prepare(shop, profile, scan.bytes, watch)? {
         Preparation::Ready(prepared) => prepared,
         Preparation::Skip(reason) => return Ok(Outcome::Skipped(reason)),
