@@ -96,6 +96,9 @@ pub enum Command {
     /// The catalogue of models
     #[command(subcommand)]
     Models(Models),
+    /// Node graphs of ComfyUI
+    #[command(subcommand)]
+    Workflow(Workflow),
     /// What works, what does not, what to do
     Doctor(Form),
     /// Check or show the configuration
@@ -325,6 +328,17 @@ pub struct Check {
     /// Form of the answer
     #[command(flatten)]
     pub form: Form,
+}
+
+/// Node graphs of others.
+#[derive(Debug, Subcommand)]
+pub enum Workflow {
+    /// Print the configuration that does what a workflow does, or what in it cannot be had here
+    Import {
+        /// The workflow, as saved by the editor or for the API; it is read, never changed
+        #[arg(value_name = "FILE.json")]
+        file: PathBuf,
+    },
 }
 
 /// The configuration.
