@@ -47,7 +47,8 @@ fn not_equal(file: &Path, objections: &[String]) -> Failure {
         told.push(format!("and {} more", objections.len() - MOST_TOLD));
     }
     let message = format!("{}: no settings here do the same: {}", plain(file.display()), told.join("; "));
-    let hint = "take these nodes out and import it again; what they do has to be done before scans arrive or after derivatives are made";
+    let hint =
+        "take these nodes out and import it again; what they do has to be done before scans arrive or after derivatives are made";
     Failure::text(Exit::Failed, message, hint.to_owned())
 }
 
@@ -77,7 +78,9 @@ fn toml_of(meaning: &Meaning, file: &str, is_there: impl Fn(&str) -> bool) -> St
     for checkpoint in meaning.setups.iter().filter_map(|setup| setup.checkpoint.as_ref()) {
         if let Some(id) = model_id(checkpoint).filter(|id| !is_there(id)) {
             let checkpoint = plain(clipped(checkpoint));
-            text.push_str(&format!("# Not in the catalogue yet: `autochrome models import {checkpoint} --id {id}` brings it in.\n"));
+            text.push_str(&format!(
+                "# Not in the catalogue yet: `autochrome models import {checkpoint} --id {id}` brings it in.\n"
+            ));
         }
     }
     let one = meaning.setups.len() == 1;

@@ -99,6 +99,13 @@ pub enum DecisionError {
     },
 }
 
+impl DecisionError {
+    /// Whether it is about who decided, not why.
+    pub fn is_about_author(&self) -> bool {
+        matches!(self, Self::Text { name: "by", .. })
+    }
+}
+
 /// A decision about one scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {

@@ -11,7 +11,14 @@ const fn with_document(document: f32) -> SceneScores {
 }
 
 const fn features(chroma_residual: f32, lightness_deviation: f32) -> Features {
-    Features { chroma_mean: 12.0, chroma_residual, coloured_share: 0.37, lightness_deviation, detail_share: 0.2, tinted_share: 0.0 }
+    Features {
+        chroma_mean: 12.0,
+        chroma_residual,
+        coloured_share: 0.37,
+        lightness_deviation,
+        detail_share: 0.2,
+        tinted_share: 0.0,
+    }
 }
 
 #[test]
@@ -65,7 +72,10 @@ fn a_colour_scan_is_left_alone_with_a_reason() {
 #[test]
 fn a_blank_scan_is_left_alone_with_a_reason() {
     let skip = precheck(&features(0.0, 0.62), &RoutingRules::default()).unwrap();
-    assert_eq!(skip.to_string(), "blank: lightness varies by 0.6 L* units, which is below 2.0; `autochrome route`, or a sidecar beside it, has this scan coloured");
+    assert_eq!(
+        skip.to_string(),
+        "blank: lightness varies by 0.6 L* units, which is below 2.0; `autochrome route`, or a sidecar beside it, has this scan coloured"
+    );
 }
 
 #[test]
@@ -132,7 +142,10 @@ fn a_scan_of_too_few_pixels_is_left_alone_whichever_side_is_short() {
 fn a_tinted_print_is_left_alone_with_a_reason_and_a_way_out() {
     let tinted = Features { tinted_share: 0.031, ..features(1.1, 20.0) };
     let words = precheck(&tinted, &RoutingRules::default()).unwrap().to_string();
-    assert!(words.starts_with("looks hand-tinted: a print of one tone with colours of its own on 3.1 % of the picture"), "{words}");
+    assert!(
+        words.starts_with("looks hand-tinted: a print of one tone with colours of its own on 3.1 % of the picture"),
+        "{words}"
+    );
     assert!(words.ends_with("`autochrome route`, or a sidecar beside it, has this scan coloured"), "{words}");
     assert_eq!(precheck(&tinted, &RoutingRules { tinted_share: 1.0, ..RoutingRules::default() }), None);
 }

@@ -258,9 +258,15 @@ mod tests {
             ("{\"nodes\": [{\"type\": \"X\"}]}", "entry 1 of `nodes` has no `id`"),
             ("{\"nodes\": [{\"id\": 1}]}", "entry 1 of `nodes` has no `type`"),
             ("{\"nodes\": [{\"id\": 1, \"type\": \"X\"}, {\"id\": 1, \"type\": \"Y\"}]}", "two nodes have the id 1"),
-            ("{\"nodes\": [{\"id\": 1, \"type\": \"X\"}], \"links\": [[1, 1, 0, 7, 0]]}", "entry 1 of `links` names node 7, which"),
+            (
+                "{\"nodes\": [{\"id\": 1, \"type\": \"X\"}], \"links\": [[1, 1, 0, 7, 0]]}",
+                "entry 1 of `links` names node 7, which",
+            ),
             ("{\"nodes\": [{\"id\": 1, \"type\": \"X\"}], \"links\": [[1]]}", "entry 1 of `links` has no two ends"),
-            ("{\"1\": {\"class_type\": \"X\", \"inputs\": {\"image\": [\"3\", 0]}}}", "input image of node 1 names node 3, which"),
+            (
+                "{\"1\": {\"class_type\": \"X\", \"inputs\": {\"image\": [\"3\", 0]}}}",
+                "input image of node 1 names node 3, which",
+            ),
             ("{\"1\": {\"class_type\": \"X\"}, \"2\": 5}", "node 2 has no `class_type`"),
         ] {
             let told = told(text);

@@ -180,7 +180,10 @@ fn side(value: &Value) -> Result<u32, String> {
     let side = side.and_then(|side| u32::try_from(side).ok());
     side.ok_or_else(|| {
         let (least, most) = (SIDES.start(), SIDES.end());
-        format!("its size {} is no multiple of 32 from {least} to {most}, which is what a network here can have", clipped(&value.to_string()))
+        format!(
+            "its size {} is no multiple of 32 from {least} to {most}, which is what a network here can have",
+            clipped(&value.to_string())
+        )
     })
 }
 

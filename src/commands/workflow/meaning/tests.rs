@@ -23,7 +23,9 @@ fn the_published_node_is_understood_with_its_settings_and_defaults() {
     assert_eq!(found.objections, Vec::<String>::new());
     let checkpoint = Some("ddcolor_modelscope.pth".to_owned());
     assert_eq!(found.setups, [Setup { checkpoint, side: Some(1024), precision: Some(Precision::Fp32) }]);
-    assert!(found.told[2].contains("node 3 (DDColor_Colorize): colours with ddcolor_modelscope.pth, squashed to 1024x1024, in fp32"));
+    assert!(
+        found.told[2].contains("node 3 (DDColor_Colorize): colours with ddcolor_modelscope.pth, squashed to 1024x1024, in fp32")
+    );
     let plain = &chain(&[LOAD, ("DDColor_Colorize", ""), SAVE]).setups[0];
     assert_eq!((plain.side, plain.checkpoint.as_deref()), (Some(512), Some("ddcolor_paper.pth")));
 }
