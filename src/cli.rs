@@ -1,6 +1,7 @@
 //! The command line: what can be typed. What it does is in `commands/`.
 
 mod cell;
+mod route;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use crate::job::JobState;
 use crate::routing::Scene;
 
 pub use cell::Cell;
+pub use route::{Route, Wanted};
 
 /// Colours scanned black-and-white photographs and records what made every derivative.
 #[derive(Debug, Parser)]
@@ -90,6 +92,8 @@ pub enum Command {
     Retry(Which),
     /// Take waiting jobs out of the queue
     Cancel(Which),
+    /// Decide about one scan: what it is, or that it is left alone
+    Route(Route),
     /// Ask what made a derivative
     #[command(subcommand)]
     Audit(Audit),

@@ -8,6 +8,7 @@ mod decide;
 mod doctor;
 mod look;
 mod models;
+mod route;
 mod sample;
 mod scratch;
 mod setup;
@@ -36,6 +37,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Show { what, form } => look::show(&settings()?, &what, form).await,
         Command::Retry(which) => decide::retry(&settings()?, which).await,
         Command::Cancel(which) => decide::cancel(&settings()?, which).await,
+        Command::Route(request) => route::route(&settings()?, &request).await,
         Command::Audit(Audit::Show { file, form }) => audit::show(&settings()?, &file, form).await,
         Command::Models(command) => models::models(&settings()?, command),
         Command::Workflow(Workflow::Import { file }) => workflow::import(&settings()?, &file),

@@ -309,8 +309,7 @@ async fn follow(
     }
     let (job, state) = wanted_job(tx, subject, recipe_id, now).await?;
     append(tx, now, Some(job), None, "decision", event).await?;
-    type Other = (i64, String, Option<Vec<u8>>);
-    let others: Vec<Other> = sqlx::query_as(
+    let others: Vec<(i64, String, Option<Vec<u8>>)> = sqlx::query_as(
         "SELECT id, state, derivative FROM job
          WHERE source_id = ? AND collection = ? AND state IN ('running', 'completed') ORDER BY id",
     )
@@ -322,8 +321,7 @@ async fn follow(
     let running = others.iter().filter(|(id, state, _)| *id != job && state == JobState::Running.as_str());
     let running = running.map(|(id, ..)| *id).collect();
     let kept = others.into_iter().filter_map(|(id, _, derivative)| Some((id, path_of(derivative?)))).collect();
-    let cancelled = cancelled.into_iter().map(|(id,)| id).collect();
-    Ok(Decided { holds, job, state, cancelled, running, kept })
+    Ok(Decided { holds, job, state, cancelled: cancelled.into_iter().map(|(id,)| id).collect(), running, kept })
 }
 
 pub(super) async fn recipe_id(
