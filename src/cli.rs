@@ -1,6 +1,7 @@
 //! The command line: what can be typed. What it does is in `commands/`.
 
 mod cell;
+mod route;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use crate::job::JobState;
 use crate::routing::Scene;
 
 pub use cell::Cell;
+pub use route::{Route, Wanted};
 
 /// Colours scanned black-and-white photographs and records what made every derivative.
 #[derive(Debug, Parser)]
@@ -90,12 +92,17 @@ pub enum Command {
     Retry(Which),
     /// Take waiting jobs out of the queue
     Cancel(Which),
+    /// Decide about one scan: what it is, or that it is left alone
+    Route(Route),
     /// Ask what made a derivative
     #[command(subcommand)]
     Audit(Audit),
     /// The catalogue of models
     #[command(subcommand)]
     Models(Models),
+    /// Node graphs of ComfyUI
+    #[command(subcommand)]
+    Workflow(Workflow),
     /// What works, what does not, what to do
     Doctor(Form),
     /// Check or show the configuration
@@ -325,6 +332,17 @@ pub struct Check {
     /// Form of the answer
     #[command(flatten)]
     pub form: Form,
+}
+
+/// Node graphs of others.
+#[derive(Debug, Subcommand)]
+pub enum Workflow {
+    /// Print the configuration that does what a workflow does, or what in it cannot be had here
+    Import {
+        /// The workflow, as saved by the editor or for the API; it is read, never changed
+        #[arg(value_name = "FILE.json")]
+        file: PathBuf,
+    },
 }
 
 /// The configuration.

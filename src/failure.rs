@@ -68,6 +68,7 @@ impl From<StoreError> for Failure {
             StoreError::Absent { .. }
             | StoreError::StaleClaim { .. }
             | StoreError::NoSuchJob(_)
+            | StoreError::OtherRecipe { .. }
             | StoreError::WrongState { .. } => Exit::Failed,
         };
         let hint = error.hint();

@@ -13,6 +13,7 @@ use crate::codec::{self, Format};
 use crate::config::{OutputChoice, Settings};
 use crate::daemon;
 use crate::digest::Digest;
+use crate::ingest;
 use crate::pipeline::{self, Outcome, Profile, ScanFile, StageError, Stopwatch, Workshop};
 use crate::provenance::JobRecord;
 use crate::publish::{self, Existing, Publication};
@@ -40,9 +41,11 @@ enum Made {
 pub(super) async fn colorize(mut settings: Settings, request: &Colorize) -> Result<(), Failure> {
     let place = place(request)?;
     apply(&mut settings, request, &place)?;
+    // What is typed now goes before what was written then.
+    let sidecars = request.scene.is_none();
     let request = request.files.clone();
     // Networks load and pictures are computed on threads that may block.
-    let work = tokio::task::spawn_blocking(move || all(&settings, &request, &place));
+    let work = tokio::task::spawn_blocking(move || all(&settings, &request, &place, sidecars));
     work.await.map_err(|_| Failure::text(Exit::Failed, "the program hit a defect in itself", None))?
 }
 
@@ -112,7 +115,7 @@ fn format_of_name(name: &Path) -> Result<Format, Failure> {
     }
 }
 
-fn all(settings: &Settings, files: &[PathBuf], place: &Place) -> Result<(), Failure> {
+fn all(settings: &Settings, files: &[PathBuf], place: &Place, sidecars: bool) -> Result<(), Failure> {
     let (catalogue, _) = daemon::profiles(settings)?;
     let profile = daemon::common_profile(settings, &catalogue)?;
     let bar = std::io::stderr().is_terminal().then(|| progress(files.len()));
@@ -128,7 +131,7 @@ fn all(settings: &Settings, files: &[PathBuf], place: &Place) -> Result<(), Fail
         say(&plain(file.display()));
         let begun = Instant::now();
         let name = plain(file.display());
-        let line = match pipeline::caught(|| one(&shop, &profile, file, place)) {
+        let line = match pipeline::caught(|| one(&shop, &profile, file, place, sidecars)) {
             Ok(Made::Written { path, scene }) => {
                 let seconds = begun.elapsed().as_secs_f64();
                 format!("coloured  {name} -> {} ({scene}, {seconds:.1} s)\n", plain(path.display()))
@@ -165,8 +168,20 @@ fn progress(files: usize) -> ProgressBar {
     bar
 }
 
-/// One scan, file to file.
-fn one(shop: &Workshop, profile: &Profile, file: &Path, place: &Place) -> Result<Made, StageError> {
+/// One scan, file to file. `sidecars`: what a person wrote beside the scan is obeyed.
+fn one(shop: &Workshop, profile: &Profile, file: &Path, place: &Place, sidecars: bool) -> Result<Made, StageError> {
+    let decided;
+    let profile = match sidecars.then(|| ingest::sidecar_beside(file)).flatten() {
+        None => profile,
+        Some(Err(reason)) => return Err(StageError::sidecar(reason)),
+        Some(Ok(decision)) => match decision.verdict.scene() {
+            None => return Ok(Made::Skipped(decision.to_string())),
+            Some(scene) => {
+                decided = profile.decided(scene, &decision);
+                &decided
+            }
+        },
+    };
     let bytes = read(file, profile.max_file_bytes)?;
     let digest = Digest::of(&bytes);
     let header = codec::read_header(&bytes, &profile.limits)?;

@@ -210,6 +210,10 @@ fn detail_json(detail: &JobDetail) -> Value {
             })
         })
         .collect();
+    value["decision"] = detail.said.as_ref().map_or(Value::Null, |said| match said {
+        Ok(one) => json!({ "as": one.verdict.as_str(), "by": one.by, "why": one.why, "origin": one.origin.as_str() }),
+        Err(reason) => json!({ "as": null, "why": reason, "origin": "sidecar" }),
+    });
     value["record"] = detail.job.record.as_deref().map_or(Value::Null, parse);
     value
 }
@@ -234,6 +238,9 @@ fn detail_text(detail: &JobDetail) -> String {
         line("what", format!("{}{stage}", plain(reason)));
     }
     line("why", meaning(job));
+    if let Some(said) = &detail.said {
+        line("decision", plain(said.as_ref().map_or_else(ToString::to_string, ToString::to_string)));
+    }
     if let Some(action) = job.hint.clone().or_else(|| what_to_do(job)) {
         line("what to do", plain(action));
     }
@@ -269,7 +276,8 @@ fn what_to_do(job: &JobRow) -> Option<String> {
         JobState::Rejected => Some(format!("put a sound scan under the same name, or, if the cause is gone, {retry}")),
         JobState::Exhausted | JobState::Cancelled => Some(retry),
         JobState::Skipped => Some(format!(
-            "nothing; if it is wrong, set `scene` for its collection or the thresholds: that is another recipe, with which the whole collection is looked at again; without such a change, {retry}"
+            "nothing; if it is wrong, `autochrome route {} --as other --by NAME --why TEXT` has this scan coloured; `scene` or the thresholds of its collection are another recipe, with which the whole collection is looked at again; without such a change, {retry}",
+            job.id
         )),
         JobState::Pending | JobState::Running | JobState::Completed => None,
     }

@@ -8,17 +8,19 @@ mod decide;
 mod doctor;
 mod look;
 mod models;
+mod route;
 mod sample;
 mod scratch;
 mod setup;
 mod sheet;
 mod work;
+mod workflow;
 
 use std::io::Write as _;
 
 pub use crate::failure::{Exit, Failure};
 
-use crate::cli::{Audit, Cli, Command, Config};
+use crate::cli::{Audit, Cli, Command, Config, Workflow};
 use crate::config::Settings;
 
 /// Runs a command to its end.
@@ -35,8 +37,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Show { what, form } => look::show(&settings()?, &what, form).await,
         Command::Retry(which) => decide::retry(&settings()?, which).await,
         Command::Cancel(which) => decide::cancel(&settings()?, which).await,
+        Command::Route(request) => route::route(&settings()?, &request).await,
         Command::Audit(Audit::Show { file, form }) => audit::show(&settings()?, &file, form).await,
         Command::Models(command) => models::models(&settings()?, command),
+        Command::Workflow(Workflow::Import { file }) => workflow::import(&settings()?, &file),
         Command::Doctor(form) => doctor::doctor(load().map_err(Failure::from), form).await,
         Command::Config(Config::Check) => configuration::check(&load()?),
         Command::Config(Config::Show(form)) => configuration::show(&load()?, form),

@@ -205,8 +205,11 @@ impl<'a> Scope<'a> {
             other: self.scene("scene.other.model", "scene.other.height.min", "scene.other.height.max"),
             rules: RoutingRules {
                 scene_override,
+                decision: None,
+                min_side: self.small("routing.min_side"),
                 min_score: self.threshold("routing.min_score"),
                 colour_chroma: self.threshold("routing.colour_chroma"),
+                tinted_share: self.threshold("routing.tinted_share"),
                 blank_deviation: self.threshold("routing.blank_deviation"),
                 document_score: self.threshold("routing.document_score"),
             },

@@ -104,8 +104,10 @@ pub(super) const KEYS: &[Key] = &[
 
     key!("routing.min_score", Some("routing.min_score"), Real { min: 0.0, max: 1.0 }, Routing(|rules| rules.min_score), "a best score below this sends the picture to `other`"),
     key!("routing.colour_chroma", Some("routing.colour_chroma"), Real { min: 0.0, max: 100.0 }, Routing(|rules| rules.colour_chroma), "chroma (Lab units) beside an even tone, above which a scan counts as already in colour"),
+    key!("routing.tinted_share", Some("routing.tinted_share"), Real { min: 0.0, max: 1.0 }, Routing(|rules| rules.tinted_share), "share of a print of one tone that has colours of its own, above which it counts as tinted by hand and is skipped; 1: none is"),
     key!("routing.blank_deviation", Some("routing.blank_deviation"), Real { min: 0.0, max: 50.0 }, Routing(|rules| rules.blank_deviation), "deviation of lightness (L* units) below which a scan counts as blank"),
     key!("routing.document_score", Some("routing.document_score"), Real { min: 0.0, max: 1.0 }, Routing(|rules| rules.document_score), "document score above which a scan counts as a printed or typed page and is skipped; 1: none is"),
+    key!("routing.min_side", Some("routing.min_side"), Whole { min: 1, max: 4096 }, Integer(crate::routing::MIN_SIDE as u64), "pixels that the shorter side of a scan needs; a smaller one is skipped"),
 
     key!("denoise.apply_to", Some("denoise.apply_to"), Word(&["network", "output", "off"]), Text("network"), "network: only the network's copy; output: the published lightness too, recorded as a change; off"),
     key!("denoise.threshold", Some("denoise.threshold"), Real { min: 0.0, max: 255.0 }, Number(7.0), "noise of the network's copy (standard deviation, 8-bit steps) above which the denoiser runs"),

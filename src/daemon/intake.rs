@@ -1,7 +1,7 @@
 //! Writes what the ingest threads report into the ledger, in batches.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
@@ -9,9 +9,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::digest::Digest;
-use crate::ingest::{Report, RootState, StableFile};
+use crate::ingest::{FileSignature, Report, RootState, StableFile};
+use crate::job::Recipes;
 use crate::pipeline::{OFFLINE, Workplace, now};
-use crate::store::{Store, StoreError, WaitingSample};
+use crate::routing::Scene;
+use crate::store::{Said, Store, StoreError, WaitingSample};
 
 /// Reports in flight. Small, so that a sweep over a million files waits for the ledger instead of filling memory.
 pub(super) const CAPACITY: usize = 256;
@@ -39,8 +41,11 @@ pub(super) async fn record(
     feed_ended: CancellationToken,
 ) -> Result<IntakeSummary, StoreError> {
     let mut summary = IntakeSummary::default();
-    let recipe_for =
-        |collection: &str| -> Option<Digest> { place.profiles.get(collection).map(|profile| profile.recipe.digest()) };
+    let recipes: BTreeMap<&str, Recipes> =
+        place.profiles.iter().map(|(name, profile)| (name.as_str(), Recipes::of(&profile.recipe))).collect();
+    let recipe_for = |collection: &str, scene: Option<Scene>| -> Option<Digest> {
+        recipes.get(collection).map(|recipes| recipes.wanted(scene).digest())
+    };
     let mut batch = Vec::with_capacity(CAPACITY);
     loop {
         tokio::select! {
@@ -54,6 +59,13 @@ pub(super) async fn record(
         for report in batch.drain(..) {
             match report {
                 Report::Stable(file) => files.push(file),
+                Report::Sidecar { collection, relative, found } => {
+                    if let Some(recipes) = recipes.get(collection.as_str())
+                        && note_sidecar(&store, recipes, &collection, &relative, found).await?
+                    {
+                        wake.notify_waiters();
+                    }
+                }
                 other => note(&store, &place, &mut summary, other).await?,
             }
         }
@@ -71,10 +83,28 @@ pub(super) async fn record(
     Ok(summary)
 }
 
+/// Records what a sidecar says; whether that changed what holds for a scan.
+async fn note_sidecar(
+    store: &Store,
+    recipes: &Recipes,
+    collection: &str,
+    scan: &Path,
+    found: Option<(FileSignature, Said)>,
+) -> Result<bool, StoreError> {
+    let name = scan.display();
+    match &found {
+        Some((_, Ok(decision))) => info!(collection, "The sidecar beside {name} says: {decision}"),
+        Some((_, Err(reason))) => warn!(collection, reason, "{name} is not coloured: {reason}"),
+        None => info!(collection, "The sidecar beside {name} is gone"),
+    }
+    let found = found.as_ref().map(|(signature, said)| (signature, said));
+    Ok(store.note_sidecar(collection, scan, found, recipes, now()).await?.is_some())
+}
+
 async fn note(store: &Store, place: &Workplace, summary: &mut IntakeSummary, report: Report) -> Result<(), StoreError> {
     match report {
-        // Sorted out by the caller, which writes them in batches.
-        Report::Stable(_) => {}
+        // Sorted out by the caller, which writes scans in batches and knows what sidecars need.
+        Report::Stable(_) | Report::Sidecar { .. } => {}
         Report::Root { collection, identity, state, mode } => {
             let offline = match &state {
                 RootState::Online => None,

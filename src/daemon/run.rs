@@ -15,7 +15,7 @@ use super::{parts, warm_up};
 use crate::config::Settings;
 use crate::failure::{Exit, Failure};
 use crate::ingest::{self, Known, Report, RootSettings, Watcher};
-use crate::job::JobState;
+use crate::job::{JobState, Recipes};
 use crate::pipeline::{Crew, CrewSettings, NO_MEMORY, Settled, StageError, WAITING, Workplace, now};
 use crate::publish;
 use crate::store::{Store, StoreLock};
@@ -80,7 +80,7 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     }
     let roots: Vec<_> = settings.collections.iter().map(|one| (one.name.clone(), one.ingest.clone())).collect();
     store.configure_roots(&roots, now()).await?;
-    let recipes: Vec<_> = profiles.iter().map(|(name, profile)| (name.clone(), &profile.recipe)).collect();
+    let recipes: Vec<_> = profiles.iter().map(|(name, profile)| (name.clone(), Recipes::of(&profile.recipe))).collect();
     store.put_in_force(&recipes, now()).await?;
     for one in &settings.collections {
         let swept = publish::sweep_parts(&one.output);

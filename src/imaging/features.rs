@@ -23,6 +23,9 @@ pub struct Features {
     pub chroma_residual: f32,
     /// Share of pixels with a residual above 5 Lab units, 0..=1: how much of the picture is coloured.
     pub coloured_share: f32,
+    /// Share of pixels, 0..=1, around which 3×3 pixels are on average 6 Lab units and more away from the tone, to one side, and none of
+    /// them 40: colours laid on a print by hand. Noise and halftones average away, and what is stronger is ink, such as a stamp's.
+    pub tinted_share: f32,
     /// Standard deviation of lightness, L* units.
     pub lightness_deviation: f32,
     /// Share of pixels that belong to edges or texture, 0..=1: their lightness changes by more than 4 L* units a pixel.
@@ -44,6 +47,10 @@ const OUTLIER: f64 = 4.0;
 const STRONGEST: f64 = 2.0;
 /// Residual, Lab units, above which a pixel counts as coloured.
 const COLOURED: f64 = 5.0;
+/// Mean residual of 3×3 pixels, Lab units, from which they count as tinted.
+const TINT: f64 = 6.0;
+/// Residual, Lab units, from which a pixel is ink; those beside it are its edge.
+const INK: f64 = 40.0;
 /// Change of lightness, L* units a pixel, above which there is detail.
 const DETAIL: f64 = 4.0;
 
@@ -69,11 +76,14 @@ pub fn features_of(image: &ScanImage, part: Rect, to_lab: impl Fn([f64; 3]) -> [
         chroma_mean: 0.0,
         chroma_residual: 0.0,
         coloured_share: 0.0,
+        tinted_share: 0.0,
         lightness_deviation: variance.sqrt() as f32,
         detail_share: copy.detail_share() as f32,
     };
     if image.channels().is_rgb() {
-        let residuals = residuals(&copy.lab);
+        let apart = apart_from_tone(&copy.lab);
+        let residuals: Vec<f64> = apart.iter().map(|[a, b]| a.hypot(*b)).collect();
+        features.tinted_share = copy.tinted_share(&apart) as f32;
         features.chroma_mean = (copy.lab.iter().map(|lab| lab[1].hypot(lab[2])).sum::<f64>() / pixels) as f32;
         features.chroma_residual = copy.speaking_tile(&residuals) as f32;
         features.coloured_share = (residuals.iter().filter(|&&residual| residual > COLOURED).count() as f64 / pixels) as f32;
@@ -164,6 +174,25 @@ impl SmallCopy {
         found as f64 / self.lab.len() as f64
     }
 
+    /// Share of pixels whose neighbourhood is apart from the tone as a tint is.
+    fn tinted_share(&self, apart: &[[f64; 2]]) -> f64 {
+        let mut found = 0;
+        for y in 0..self.height {
+            for x in 0..self.width {
+                let [left, right] = [x.saturating_sub(1), (x + 1).min(self.width - 1)];
+                let [above, below] = [y.saturating_sub(1), (y + 1).min(self.height - 1)];
+                let (mut sum, mut largest) = ([0.0; 2], 0.0_f64);
+                for [a, b] in (above..=below).flat_map(|y| &apart[y * self.width..][left..=right]) {
+                    sum = [sum[0] + a, sum[1] + b];
+                    largest = largest.max(a.hypot(*b));
+                }
+                let count = ((right - left + 1) * (below - above + 1)) as f64;
+                found += usize::from(largest < INK && sum[0].hypot(sum[1]) / count >= TINT);
+            }
+        }
+        found as f64 / self.lab.len() as f64
+    }
+
     /// The sixth largest rms residual of 8×8 tiles, or its like where a small picture has fewer.
     fn speaking_tile(&self, residuals: &[f64]) -> f64 {
         let edge = |tile: usize, side: usize| tile * side / TILES;
@@ -183,8 +212,8 @@ impl SmallCopy {
     }
 }
 
-/// Each pixel's distance from the tone fitted to all of them, Lab units.
-fn residuals(lab: &[[f64; 3]]) -> Vec<f64> {
+/// How far, in a* and b*, each pixel is from the tone fitted to all of them, Lab units.
+fn apart_from_tone(lab: &[[f64; 3]]) -> Vec<[f64; 2]> {
     let mut residuals = vec![0.0; lab.len()];
     let mut tone = Tone::default();
     for _ in 0..3 {
@@ -194,13 +223,13 @@ fn residuals(lab: &[[f64; 3]]) -> Vec<f64> {
             *residual = (lab[1] - a).hypot(lab[2] - b);
         }
     }
-    for (residual, lab) in residuals.iter_mut().zip(lab) {
+    let apart = |lab: &[f64; 3]| {
         let [a, b] = tone.at(lab[0]);
         let along = (lab[1] * a + lab[2] * b) / (a * a + b * b).max(1e-9);
         let along = along.clamp(0.0, STRONGEST);
-        *residual = (lab[1] - along * a).hypot(lab[2] - along * b);
-    }
-    residuals
+        [lab[1] - along * a, lab[2] - along * b]
+    };
+    lab.iter().map(apart).collect()
 }
 
 /// a* and b* as cubic polynomials of L*/100.
@@ -271,117 +300,4 @@ fn subtract<const N: usize>(from: &mut [f64; N], factor: f64, row: &[f64; N]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::imaging::lab::srgb_to_lab;
-
-    fn features(image: &ScanImage) -> Features {
-        super::features(image, srgb_to_lab)
-    }
-    use crate::imaging::{Size, lab::lab_to_srgb};
-
-    const SIZE: Size = Size::new(600, 450);
-
-    /// A scene of waves and edges in Lab, as an RGB scan with a little chroma noise like JPEG's.
-    fn scan(colour: impl Fn(f64, f64, f64) -> [f64; 2]) -> ScanImage {
-        let mut random = fastrand::Rng::with_seed(5);
-        let mut samples = Vec::new();
-        for y in 0..SIZE.height {
-            for x in 0..SIZE.width {
-                let (x, y) = (f64::from(x) / 600.0, f64::from(y) / 450.0);
-                let lightness = 50.0 + 25.0 * (x * 17.0).sin() * (y * 11.0).cos() + if x + y > 1.1 { 15.0 } else { 0.0 };
-                let [a, b] = colour(x, y, lightness);
-                let mut noise = || 6.0 * (random.f64() - 0.5);
-                let rgb = lab_to_srgb([lightness, a + noise(), b + noise()]);
-                samples.extend(rgb.map(|value| (value * 255.0).round().clamp(0.0, 255.0) as u8));
-            }
-        }
-        ScanImage::new(SIZE, Channels::Rgb, Samples::U8(samples)).unwrap()
-    }
-
-    fn sepia(lightness: f64) -> [f64; 2] {
-        let strength = lightness * (100.0 - lightness) / 2500.0;
-        [6.0 * strength, 18.0 * strength + 2.0]
-    }
-
-    #[test]
-    fn a_grey_scan_has_no_chroma_but_detail_and_deviation() {
-        let grey: Vec<u8> = (0..SIZE.pixels()).map(|index| if index % 600 < 300 { 60 } else { 200 }).collect();
-        let found = features(&ScanImage::new(SIZE, Channels::Grey, Samples::U8(grey)).unwrap());
-        assert_eq!((found.chroma_mean, found.chroma_residual, found.coloured_share), (0.0, 0.0, 0.0));
-        assert!((25.0..30.0).contains(&found.lightness_deviation), "{found:?}");
-        assert!(found.detail_share > 0.0 && found.detail_share < 0.05, "{found:?}");
-    }
-
-    #[test]
-    fn a_toned_print_is_monochrome_whatever_its_tone() {
-        for tone in [|l: f64| sepia(l), |l: f64| [-8.0 * l / 100.0, -30.0 * (1.0 - l / 100.0)], |l: f64| [4.0 - l / 25.0, 0.0]] {
-            let found = features(&scan(|_, _, lightness| tone(lightness)));
-            assert!(found.chroma_residual < 1.2, "{found:?}");
-            assert!(found.coloured_share < 0.01, "{found:?}");
-        }
-        assert!(features(&scan(|_, _, lightness| sepia(lightness))).chroma_mean > 8.0);
-    }
-
-    #[test]
-    fn fading_that_weakens_the_tone_in_places_is_no_colour() {
-        let found = features(&scan(|x, _, lightness| sepia(lightness).map(|value| value * (0.4 + 1.2 * x))));
-        assert!(found.chroma_residual < 1.2, "{found:?}");
-    }
-
-    #[test]
-    fn a_colour_target_on_the_mount_and_a_stamp_are_no_colour() {
-        let found = features(&scan(|x, y, lightness| {
-            let target = y > 0.93;
-            let stamp = (0.7..0.8).contains(&x) && (0.7..0.8).contains(&y);
-            if target {
-                [60.0 * (x * 20.0).sin(), 60.0 * (x * 9.0).cos()]
-            } else if stamp {
-                [60.0, 40.0]
-            } else {
-                sepia(lightness)
-            }
-        }));
-        assert!(found.chroma_residual < 1.5, "{found:?}");
-    }
-
-    #[test]
-    fn a_few_coloured_areas_make_a_colour_picture() {
-        let found = features(&scan(|x, y, _| {
-            let roofs = (0.2..0.75).contains(&x) && (0.5..0.6).contains(&y);
-            if roofs { [35.0, 25.0] } else { [0.0, 2.0] }
-        }));
-        assert!(found.chroma_residual > 8.0, "{found:?}");
-        assert!((0.03..0.1).contains(&found.coloured_share), "{found:?}");
-    }
-
-    #[test]
-    fn what_lies_outside_a_part_is_not_measured() {
-        let part = Rect { left: 37, top: 21, width: 500, height: 400 };
-        let size = part.size();
-        let whole = scan(|_, _, lightness| sepia(lightness));
-        let Samples::U8(samples) = whole.samples() else { panic!("made of 8 bits") };
-        let rows = samples.chunks_exact(600 * 3).skip(21).take(400).flat_map(|row| row[37 * 3..537 * 3].iter().copied());
-        let cut = ScanImage::new(size, Channels::Rgb, Samples::U8(rows.collect())).unwrap();
-        assert_eq!(features_of(&whole, part, srgb_to_lab), features(&cut));
-    }
-
-    #[test]
-    fn sixteen_bits_and_alpha_change_nothing() {
-        let eight = scan(|x, _, lightness| [20.0 * (x * 6.0).sin(), sepia(lightness)[1]]);
-        let Samples::U8(samples) = eight.samples() else { panic!("made of 8 bits") };
-        let wide = samples.chunks_exact(3).flat_map(|rgb| [rgb[0], rgb[1], rgb[2], 9].map(|sample| u16::from(sample) * 257));
-        let wide = ScanImage::new(SIZE, Channels::Rgba, Samples::U16(wide.collect())).unwrap();
-        assert_eq!(features(&eight), features(&wide));
-    }
-
-    #[test]
-    fn degenerate_sizes_are_measured() {
-        for (width, height) in [(1, 1), (1, 5000), (5000, 1), (7, 7), (3, 900)] {
-            let size = Size::new(width, height);
-            let samples = vec![128_u8; size.pixels() as usize * 3];
-            let found = features(&ScanImage::new(size, Channels::Rgb, Samples::U8(samples)).unwrap());
-            assert!(found.lightness_deviation < 1e-3 && found.chroma_residual < 1e-3, "{size}: {found:?}");
-        }
-    }
-}
+mod tests;

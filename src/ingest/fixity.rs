@@ -156,7 +156,7 @@ const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLO
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Opens a file below `root` without following a link on the way; the kernel watches over it where it can.
-fn open_beneath(root: &Path, relative: &Path) -> Result<File, Errno> {
+pub(super) fn open_beneath(root: &Path, relative: &Path) -> Result<File, Errno> {
     let root = openat(CWD, root, FOLDER, Mode::empty())?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     match openat2(&root, relative, FILE, Mode::empty(), resolve) {

@@ -6,7 +6,7 @@
 //! the ledger's, reading pixels the codec's.
 //!
 //! The order of the story: `root` is the directory there, `walk` what lies in it, `ignore` what of it is a scan, `mount`
-//! who tells of changes, `stability` does a file rest, `fixity` what are its bytes, `sweep` all of that for one root,
+//! who tells of changes, `sidecar` what a person wrote beside a scan, `stability` does a file rest, `fixity` what are its bytes, `sweep` all of that for one root,
 //! `hints`, `watcher` and `settle` when to look; `trees` refuses configurations that would feed on themselves.
 
 mod fixity;
@@ -16,6 +16,7 @@ mod mount;
 mod report;
 mod root;
 mod settle;
+mod sidecar;
 mod signature;
 mod stability;
 mod sweep;
@@ -29,6 +30,7 @@ use std::time::Duration;
 pub use fixity::{FixityError, read_verified};
 pub use report::{Report, RootState, StableFile, WaitReason, WaitingFile};
 pub use settle::sweep_until_settled;
+pub use sidecar::{sidecar_beside, sidecar_name};
 pub use signature::{FileSignature, Known, RootIdentity};
 pub use trees::{TreeError, check_trees};
 pub use watcher::Watcher;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{FileSignature, RootIdentity};
 use crate::digest::Digest;
+use crate::routing::Decision;
 
 /// A rested, hashed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub enum WaitReason {
     },
     /// It has no bytes; scanners and copies begin so.
     Empty,
+    /// The sidecar beside it has not been read as it is now.
+    Sidecar,
     /// The marker beside it is missing.
     NoMarker,
     /// It is larger than what is taken.
@@ -63,6 +66,7 @@ impl fmt::Display for WaitReason {
         match self {
             Self::Resting { rest } => write!(f, "it has not been unchanged for {rest:?} yet"),
             Self::Empty => f.write_str("the file is empty"),
+            Self::Sidecar => f.write_str("the sidecar beside it does not rest yet, or cannot be read"),
             Self::NoMarker => f.write_str("there is no file of its name with .done appended beside it"),
             Self::TooLarge { mib, limit_mib } => write!(f, "the file has {mib} MiB, more than the limit of {limit_mib} MiB"),
             Self::Unreadable { answer } => write!(f, "it cannot be read: {answer}"),
@@ -94,6 +98,15 @@ pub enum Report {
         state: RootState,
         /// `watch`, `poll`, or `watch+poll` when some mounts below the root have no events.
         mode: &'static str,
+    },
+    /// What the sidecar beside a scan says: before the scan is reported, and when it changed.
+    Sidecar {
+        /// Collection name.
+        collection: String,
+        /// Path of the scan below the root; it need not be there.
+        relative: PathBuf,
+        /// In which state it was read, and the decision, or in one line what is wrong with it; `None`: it is gone.
+        found: Option<(FileSignature, Result<Decision, String>)>,
     },
     /// All files that wait, sorted by path, when that changed.
     Waiting {
@@ -129,6 +142,7 @@ mod tests {
             WaitReason::Resting { rest: Duration::from_secs(10) },
             WaitReason::Empty,
             WaitReason::NoMarker,
+            WaitReason::Sidecar,
             WaitReason::TooLarge { mib: 3, limit_mib: 2 },
             WaitReason::Unreadable { answer: "Permission denied".to_owned() },
         ];

@@ -1,5 +1,7 @@
 //! One root under observation: what is there, what of it rests, what its bytes are. When to look is the caller's to say.
 
+mod sidecars;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs::{self, Metadata};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -18,7 +20,8 @@ use super::mount::{self, Delivery};
 use super::stability::{StabilityTracker, Verdict};
 use super::walk::{self, Visitor};
 use super::{
-    FileSignature, Known, Ready, Report, RootIdentity, RootSettings, RootState, StableFile, WaitReason, WaitingFile, ignore, root,
+    FileSignature, Known, Ready, Report, RootIdentity, RootSettings, RootState, StableFile, WaitReason, WaitingFile, ignore,
+    root, sidecar,
 };
 
 /// Time between two lists of waiting files: a list may be long, and people do not read faster.
@@ -43,6 +46,8 @@ pub(super) struct Sweeper<'a> {
     told: Option<(Option<RootIdentity>, RootState, &'static str)>,
     told_waiting: Option<(u64, Duration)>,
     owes_waiting: bool,
+    /// Sidecars that this look has seen.
+    sidecars: HashSet<PathBuf>,
     /// What could not be looked at and was warned of.
     warned: HashSet<PathBuf>,
     /// Folders that could not be looked at since the last full look began, with the system's answer.
@@ -92,6 +97,7 @@ impl<'a> Sweeper<'a> {
             told: None,
             told_waiting: None,
             owes_waiting: false,
+            sidecars: HashSet::new(),
             warned: HashSet::new(),
             unseen: BTreeMap::new(),
             counts: Counts::default(),
@@ -180,11 +186,13 @@ impl<'a> Sweeper<'a> {
         self.counts = Counts::default();
         self.polled.clear();
         self.unseen.clear();
+        self.sidecars.clear();
         self.has_events = false;
         self.tracker.begin_look();
         let walked = walk::walk(&self.settings.path.clone(), Path::new(""), self);
         if walked.is_continue() {
             self.tracker.end_look();
+            self.tell_gone_sidecars();
             // The mounts below it may have changed the mode.
             if let Some((identity, RootState::Online, _)) = self.told.clone() {
                 self.tell_root(identity, RootState::Online);
@@ -205,7 +213,10 @@ impl<'a> Sweeper<'a> {
     /// Looks at one place that an event named, a path below the root: a file, or a folder with all that is in it.
     pub(super) fn look_at(&mut self, relative: &Path) {
         let Ok(metadata) = fs::symlink_metadata(self.settings.path.join(relative)) else {
-            self.tracker.forget(relative);
+            match sidecars::scan_beside(relative) {
+                Some(scan) => self.sidecar_is_gone(relative, &scan),
+                None => self.tracker.forget(relative),
+            }
             return;
         };
         let mut folders = relative.components().map(|component| component.as_os_str());
@@ -219,6 +230,7 @@ impl<'a> Sweeper<'a> {
                 let _ = walk::walk(&self.settings.path.clone(), relative, self);
             }
             Some(name) if metadata.is_file() && ignore::is_scan(name) => self.observe(relative, &metadata),
+            Some(name) if sidecar::scan_of(name).is_some() => self.observe_sidecar(relative, &metadata),
             Some(name) if self.settings.ready == Ready::Marker => {
                 if let Some(scan) = name.as_bytes().strip_suffix(ignore::MARKER.as_bytes()) {
                     self.look_at(&relative.with_file_name(std::ffi::OsStr::from_bytes(scan)));
@@ -282,13 +294,16 @@ impl<'a> Sweeper<'a> {
     }
 
     fn settle_one(&mut self, relative: &Path) {
+        if let Some(scan) = sidecars::scan_beside(relative) {
+            return self.settle_sidecar(relative, &scan);
+        }
         let metadata = match fs::symlink_metadata(self.settings.path.join(relative)) {
             Ok(metadata) if metadata.is_file() => metadata,
             Ok(_) => return self.tracker.forget(relative),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.tracker.forget(relative),
             Err(error) => return self.hold_unreadable(relative, &error),
         };
-        if self.verdict(relative, &metadata) != Some(Verdict::Rested) {
+        if self.verdict(relative, &metadata) != Some(Verdict::Rested) || self.awaits_sidecar(relative) {
             return;
         }
         let signature = FileSignature::of(&metadata);
@@ -390,6 +405,11 @@ impl Visitor for Sweeper<'_> {
         self.counts.seen += 1;
         self.observe(relative, metadata);
         if self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    fn sidecar(&mut self, relative: &Path, metadata: &Metadata) {
+        self.sidecars.insert(relative.to_owned());
+        self.observe_sidecar(relative, metadata);
     }
 
     fn ignored(&mut self) {

@@ -8,8 +8,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::ignore;
 use super::mount::{Delivery, delivery};
+use super::{ignore, sidecar};
 
 /// What a walk meets. Breaking ends it.
 pub(super) trait Visitor {
@@ -17,6 +17,8 @@ pub(super) trait Visitor {
     fn enter(&mut self, relative: &Path, delivery: Delivery, is_mount: bool) -> ControlFlow<()>;
     /// A regular file whose name is a scan's.
     fn scan(&mut self, relative: &Path, metadata: &Metadata) -> ControlFlow<()>;
+    /// Something that has the name of a scan's sidecar, perhaps a link.
+    fn sidecar(&mut self, relative: &Path, metadata: &Metadata);
     /// A file that is none, or no regular file.
     fn ignored(&mut self);
     /// A folder or file that could not be looked at; the walk goes on.
@@ -101,6 +103,10 @@ fn list(
                 Ok(_) => visitor.ignored(),
                 Err(error) => gone_or_failed(&relative, &error, visitor),
             },
+            Ok(_) if sidecar::scan_of(&name).is_some() => match entry.metadata() {
+                Ok(metadata) => visitor.sidecar(&relative, &metadata),
+                Err(error) => gone_or_failed(&relative, &error, visitor),
+            },
             Ok(_) => visitor.ignored(),
             Err(error) => gone_or_failed(&relative, &error, visitor),
         }
@@ -126,6 +132,7 @@ mod tests {
     #[derive(Default)]
     struct Notes {
         scans: Vec<String>,
+        sidecars: Vec<String>,
         entered: Vec<String>,
         mounts: usize,
         ignored: u32,
@@ -144,6 +151,10 @@ mod tests {
             if self.limit == Some(self.scans.len()) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         }
 
+        fn sidecar(&mut self, relative: &Path, _: &Metadata) {
+            self.sidecars.push(relative.to_str().unwrap().to_owned());
+        }
+
         fn ignored(&mut self) {
             self.ignored += 1;
         }
@@ -155,7 +166,17 @@ mod tests {
 
     fn tree() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["b/2.jpg", "b/c/3.tif", "a/1.png", "z.jpg", "a/note.txt", "@eaDir/thumb.jpg", ".hidden/x.jpg", ".x.jpg"] {
+        for name in [
+            "b/2.jpg",
+            "b/2.jpg.autochrome.toml",
+            "b/c/3.tif",
+            "a/1.png",
+            "z.jpg",
+            "a/note.txt",
+            "@eaDir/thumb.jpg",
+            ".hidden/x.jpg",
+            ".x.jpg",
+        ] {
             let path = dir.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, name).unwrap();
@@ -175,6 +196,7 @@ mod tests {
         assert_eq!(notes.scans, ["z.jpg", "a/1.png", "b/2.jpg", "b/c/3.tif"]);
         assert_eq!(notes.entered, ["", "a", "b", "b/c"]);
         assert_eq!((notes.ignored, notes.mounts), (6, 1));
+        assert_eq!(notes.sidecars, ["b/2.jpg.autochrome.toml"], "no scan, and not unknown either");
     }
 
     #[test]

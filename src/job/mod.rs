@@ -5,12 +5,14 @@
 
 mod disposition;
 mod recipe;
+mod recipes;
 mod settlement;
 mod state;
 mod time;
 
 pub use disposition::Disposition;
 pub use recipe::{PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
+pub use recipes::Recipes;
 pub use settlement::{Outcome, RetryPolicy, Settlement};
 pub use state::{JobState, ParseStateError, TRANSITIONS, Trigger};
 pub use time::UnixMillis;

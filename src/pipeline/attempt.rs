@@ -13,6 +13,7 @@ use crate::inference::{self, Engine};
 use crate::ingest::{self, RootIdentity};
 use crate::provenance::{JobRecord, Record};
 use crate::publish::{self, Existing, Publication};
+use crate::routing::{self, Scene};
 use crate::store::{ClaimedJob, Derivative};
 
 /// What making a derivative needs besides the scan and its profile.
@@ -73,6 +74,10 @@ pub fn make(
     relative: &Path,
     watch: &mut Stopwatch,
 ) -> Result<Outcome, StageError> {
+    let header = codec::read_header(scan.bytes, &profile.limits)?;
+    if let Some(skip) = routing::too_small(header.size, &profile.rules) {
+        return Ok(Outcome::Skipped(skip.to_string()));
+    }
     let mut prepared = match prepare::prepare(shop, profile, scan.bytes, watch)? {
         Preparation::Ready(prepared) => prepared,
         Preparation::Skip(reason) => return Ok(Outcome::Skipped(reason)),
@@ -101,8 +106,15 @@ pub fn make(
 /// Works on a claimed job until its derivative is published or the scan is left alone.
 pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, StageError> {
     let mut watch = Stopwatch::default();
-    let profile = place.profiles.get(&claim.collection).filter(|profile| profile.recipe.digest() == claim.recipe);
-    let profile = profile.ok_or_else(|| StageError::not_configured(&claim.collection))?;
+    let decided;
+    let profile = match plan(place, claim)? {
+        Plan::Make(profile) => profile,
+        Plan::Decided(profile) => {
+            decided = profile;
+            &*decided
+        }
+        Plan::Leave(reason) => return Ok(Attempt::Skipped(reason)),
+    };
     require_room(profile)?;
     let (root, relative, bytes) = watch.time("read", || read(place, claim, profile))?;
     let header = codec::read_header(&bytes, &profile.limits)?;
@@ -136,6 +148,46 @@ pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, 
     crate::faults::point("settle");
     let derivative = Derivative { relative: target, digest: made.finished.digest, record };
     Ok(Attempt::Published { derivative, adopted: false })
+}
+
+/// What a job comes to before its scan is read.
+enum Plan<'a> {
+    /// With the collection's profile.
+    Make(&'a Profile),
+    /// With the profile of one scan.
+    Decided(Box<Profile>),
+    /// Words for a registrar.
+    Leave(String),
+}
+
+/// The profile of a job's recipe, unless a person decided against the job.
+fn plan<'a>(place: &'a Workplace, claim: &ClaimedJob) -> Result<Plan<'a>, StageError> {
+    let base = place.profiles.get(&claim.collection);
+    let base = base.ok_or_else(|| StageError::not_configured(&claim.collection))?;
+    let is_base = base.recipe.digest() == claim.recipe;
+    match &claim.said {
+        Some(Err(reason)) => Err(StageError::sidecar(reason.clone())),
+        Some(Ok(decision)) => {
+            let Some(scene) = decision.verdict.scene() else { return Ok(Plan::Leave(decision.to_string())) };
+            let decided = base.decided(scene, decision);
+            if decided.recipe.digest() == claim.recipe {
+                return Ok(Plan::Decided(Box::new(decided)));
+            }
+            // It ran while that was decided, and came back into the queue.
+            let other = is_base || is_variant(base, claim);
+            let left = || Plan::Leave(format!("another job follows the decision about this scan: {decision}"));
+            other.then(left).ok_or_else(|| StageError::not_configured(&claim.collection))
+        }
+        None if is_base => Ok(Plan::Make(base)),
+        None if is_variant(base, claim) => {
+            Ok(Plan::Leave("the decision that asked for this job was taken back, and another job follows".to_owned()))
+        }
+        None => Err(StageError::not_configured(&claim.collection)),
+    }
+}
+
+fn is_variant(base: &Profile, claim: &ClaimedJob) -> bool {
+    Scene::COLOURED.into_iter().any(|scene| base.recipe.for_scene(scene).digest() == claim.recipe)
 }
 
 /// A full output volume is found before a picture is made, not after; one that cannot be written is publish's to name.

@@ -27,7 +27,7 @@ pub enum Recovery {
 /// A failed attempt, ready for settlement.
 #[derive(Debug)]
 pub struct StageError {
-    /// `read`, `decode`, `denoise`, `route`, `network`, `recombine`, `encode`, `publish` or `panic`; `offline` and `memory` for jobs
+    /// `read`, `sidecar`, `decode`, `denoise`, `route`, `network`, `recombine`, `encode`, `publish` or `panic`; `offline` and `memory` for jobs
     /// that wait.
     pub stage: &'static str,
     /// What should happen next.
@@ -72,6 +72,15 @@ impl StageError {
     pub fn refused(stage: &'static str, reason: String, hint: String) -> Self {
         let disposition = Disposition::Permanent;
         Self { stage, disposition, recovery: Recovery::Restart, reason, hint: Some(hint) }
+    }
+
+    /// A scan whose sidecar cannot be understood: coloured in spite of it, it would be coloured behind somebody's back.
+    pub fn sidecar(reason: String) -> Self {
+        Self::refused(
+            "sidecar",
+            reason,
+            "mend the sidecar or take it away; a daemon then takes the scan up again by itself".to_owned(),
+        )
     }
 
     /// Too little room on the output volume to begin.

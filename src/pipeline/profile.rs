@@ -9,7 +9,7 @@ use crate::imaging::{Border, Preprocessing, Sizing};
 use crate::inference::Precision;
 use crate::job::{Recipe, WeightsRef};
 use crate::metadata;
-use crate::routing::{RoutingRules, Scene};
+use crate::routing::{Decision, RoutingRules, Scene};
 
 /// How pictures of one scene are coloured.
 #[derive(Debug, Clone)]
@@ -120,6 +120,13 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// The profile of one scan that a person put to a scene: its recipe fixes that scene, and what is measured has no say.
+    #[must_use]
+    pub fn decided(&self, scene: Scene, decision: &Decision) -> Self {
+        let rules = RoutingRules { scene_override: Some(scene), decision: Some(decision.clone()), ..self.rules.clone() };
+        Self { recipe: self.recipe.for_scene(scene), rules, ..self.clone() }
+    }
+
     /// How pictures of `scene` are coloured.
     pub const fn scene(&self, scene: Scene) -> &SceneProfile {
         match scene {

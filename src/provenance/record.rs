@@ -212,9 +212,15 @@ pub struct RouteRecord {
     pub scores: ScoresRecord,
     /// Why, in words.
     pub reason: String,
-    /// The scene the collection or the operator fixed.
+    /// The scene the collection or a person fixed.
     #[serde(rename = "override")]
     pub scene_override: Option<String>,
+    /// Who decided it for this one scan; not there when nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+    /// Why they did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// The scene network.
     pub router: WeightsRecord,
 }

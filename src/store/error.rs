@@ -79,6 +79,12 @@ pub enum StoreError {
         /// What was asked for.
         verb: &'static str,
     },
+    /// No daemon was ever started with these settings of the collection.
+    #[error("the settings of collection {collection} are not those that autochrome was started with")]
+    OtherRecipe {
+        /// Its name.
+        collection: String,
+    },
     /// A row holds what this program never writes.
     #[error("the ledger holds an unexpected value: {0}")]
     Unexpected(String),
@@ -105,7 +111,9 @@ impl StoreError {
             | Self::Absent { .. }
             | Self::Unexpected(_)
             | Self::Database { .. } => Disposition::Fatal,
-            Self::StaleClaim { .. } | Self::NoSuchJob(_) | Self::WrongState { .. } => Disposition::Permanent,
+            Self::StaleClaim { .. } | Self::NoSuchJob(_) | Self::WrongState { .. } | Self::OtherRecipe { .. } => {
+                Disposition::Permanent
+            }
         }
     }
 
@@ -118,6 +126,9 @@ impl StoreError {
             Self::NewerSchema { .. } => Some("use the newer autochrome that wrote it, or restore a backup".to_owned()),
             Self::Damaged { .. } => Some("stop, keep the file, and restore the latest backup; nothing was changed".to_owned()),
             Self::Absent { .. } => Some("`autochrome once` or `autochrome run` creates it".to_owned()),
+            Self::OtherRecipe { .. } => Some(
+                "start `autochrome run` or `once` with this configuration first, or name the one in use with --config".to_owned(),
+            ),
             Self::WrongState { .. } => Some("`autochrome show ID` tells what happened to it".to_owned()),
             // SQLITE_CORRUPT and SQLITE_NOTADB: <https://www.sqlite.org/rescode.html>.
             Self::Database { source: sqlx::Error::Database(error), .. }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sqlx::{Sqlite, Transaction};
 
+use super::decision::{Said, said};
 use super::{Store, StoreError};
 use crate::digest::Digest;
 use crate::job::{JobState, Outcome, RetryPolicy, Settlement, UnixMillis};
@@ -36,6 +37,8 @@ pub struct ClaimedJob {
     pub bytes: u64,
     /// Which recipe.
     pub recipe: Digest,
+    /// What a person decided about the scan, as of the claim.
+    pub said: Option<Said>,
 }
 
 /// A published derivative, as the ledger remembers it.
@@ -166,6 +169,7 @@ impl Store {
         .fetch_all(&mut *tx)
         .await
         .map_err(StoreError::doing("claim a job"))?;
+        let said = said(&mut *tx, source_id, &collection).await?;
         append(&mut tx, now, Some(id), Some(claim_no), "claimed", &json!({})).await?;
         tx.commit().await.map_err(StoreError::doing("claim a job"))?;
         Ok(Some(ClaimedJob {
@@ -179,6 +183,7 @@ impl Store {
             source: digest_of(&digest)?,
             bytes: u64::try_from(bytes).map_err(|_| StoreError::Unexpected(format!("a source of {bytes} bytes")))?,
             recipe: digest_of(&recipe)?,
+            said,
         }))
     }
 

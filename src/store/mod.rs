@@ -3,6 +3,7 @@
 //! One writer connection, every write in `BEGIN IMMEDIATE`; readers see a snapshot and never block it. A method is a
 //! domain verb. What an outcome means is decided in `job/`; this room carries it out, guarded by the claim number.
 
+mod decision;
 mod error;
 mod ledger;
 mod open;
@@ -11,6 +12,7 @@ mod recording;
 mod reports;
 mod roots;
 
+pub use decision::{Decided, Said, Subject};
 pub use error::StoreError;
 pub use ledger::{ClaimedJob, Derivative, Ending, Recovered};
 pub use open::{Store, StoreLock, refuse_network_file_system};

@@ -6,11 +6,29 @@
 use serde_json::json;
 use sqlx::{Sqlite, Transaction};
 
+use super::decision::{append_decision, recipe_id, said, scene_of};
 use super::ledger::{append, bytes_of, signed};
 use super::{Store, StoreError};
 use crate::digest::Digest;
 use crate::ingest::StableFile;
-use crate::job::{Recipe, Trigger, UnixMillis};
+use crate::job::{Recipes, Trigger, UnixMillis};
+use crate::routing::Scene;
+
+/// SQL: the recipe in force that the scan of this row (of `job` or `sighting`) wants in the row's collection: the one of the scene
+/// that a person chose for it, else the collection's own; NULL where the collection is not configured.
+macro_rules! wanted {
+    ($row:literal) => {
+        concat!(
+            "(SELECT f.recipe_id FROM in_force f WHERE f.collection = ",
+            $row,
+            ".collection AND f.scene = coalesce((SELECT c.scene FROM chosen c WHERE c.source_id = ",
+            $row,
+            ".source_id AND c.collection = ",
+            $row,
+            ".collection), ''))"
+        )
+    };
+}
 
 /// What recording one rested file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,79 +40,79 @@ pub struct Recorded {
 }
 
 impl Store {
-    /// Records rested files, all in one transaction: their bytes, where they were seen, and the job that `recipe_for`
-    /// their collection asks for. Bytes already known under another name give a second sighting and no second job.
+    /// Records rested files, all in one transaction: their bytes, where they were seen, and the job that `recipe_for` their
+    /// collection, and the scene that a person chose for them, asks for. Bytes already known under another name give a second sighting and no second job.
     ///
     /// Files of collections for which `recipe_for` knows no recipe are left out.
     pub async fn record(
         &self,
         files: &[StableFile],
-        recipe_for: impl Fn(&str) -> Option<Digest>,
+        recipe_for: impl Fn(&str, Option<Scene>) -> Option<Digest>,
         now: UnixMillis,
     ) -> Result<Vec<Recorded>, StoreError> {
         let mut tx = self.begin().await?;
         let mut recorded = Vec::with_capacity(files.len());
         for file in files {
-            let Some(recipe) = recipe_for(&file.collection) else { continue };
+            if recipe_for(&file.collection, None).is_none() {
+                continue;
+            }
             let source_id = record_source(&mut tx, file, now).await?;
             record_sighting(&mut tx, file, source_id, now).await?;
-            let relative = bytes_of(&file.relative);
-            recorded.push(record_job(&mut tx, source_id, recipe, &file.collection, relative, now).await?);
+            let said = said(&mut *tx, source_id, &file.collection).await?;
+            let Some(recipe) = recipe_for(&file.collection, scene_of(said.as_ref())) else { continue };
+            let one = record_job(&mut tx, source_id, recipe, &file.collection, bytes_of(&file.relative), now).await?;
+            if one.new_job && said.is_some() {
+                append_decision(&mut tx, one.job, said.as_ref(), now).await?;
+            }
+            recorded.push(one);
         }
         tx.commit().await.map_err(StoreError::doing("record files"))?;
         Ok(recorded)
     }
 
-    /// Makes `recipes` (collection, recipe) the ones in force: every source now in a collection gets a job for its
-    /// recipe, jobs cancelled only because their recipe was gone come back, and waiting jobs of other recipes are
+    /// Makes `recipes` (collection, its recipes) the ones in force: every source now in a collection gets a job for the recipe that
+    /// it wants there, jobs cancelled only because their recipe was gone come back, and waiting jobs of other recipes are
     /// cancelled. Returns how many jobs were new, reinstated and cancelled.
-    pub async fn put_in_force(&self, recipes: &[(String, &Recipe)], now: UnixMillis) -> Result<[u64; 3], StoreError> {
+    pub async fn put_in_force(&self, recipes: &[(String, Recipes)], now: UnixMillis) -> Result<[u64; 3], StoreError> {
         let mut tx = self.begin().await?;
         let mut counts = [0; 3];
-        sqlx::query("CREATE TEMP TABLE IF NOT EXISTS in_force (collection TEXT PRIMARY KEY, recipe_id INTEGER NOT NULL)")
-            .execute(&mut *tx)
-            .await
-            .map_err(StoreError::doing("list recipes"))?;
-        sqlx::query("DELETE FROM in_force").execute(&mut *tx).await.map_err(StoreError::doing("list recipes"))?;
-        for (collection, recipe) in recipes {
-            sqlx::query("INSERT INTO recipe (digest, body, first_used) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING")
-                .bind(recipe.digest().as_bytes().as_slice())
-                .bind(recipe.canonical())
-                .bind(now.0)
-                .execute(&mut *tx)
-                .await
-                .map_err(StoreError::doing("record a recipe"))?;
-            sqlx::query("INSERT INTO in_force SELECT ?, id FROM recipe WHERE digest = ?")
-                .bind(collection)
-                .bind(recipe.digest().as_bytes().as_slice())
-                .execute(&mut *tx)
-                .await
-                .map_err(StoreError::doing("list recipes"))?;
-        }
+        list_in_force(&mut tx, recipes, now).await?;
         // Bytes that also lie in a collection in force do not go with the one that is no longer.
-        let moved = sqlx::query(
+        let moved = sqlx::query(concat!(
             "UPDATE job SET (collection, relative) = (
-                 SELECT s.collection, s.relative FROM sighting s JOIN in_force f USING (collection)
-                 WHERE s.source_id = job.source_id AND s.current = 1 AND f.recipe_id = job.recipe_id
-                 ORDER BY s.collection, s.relative LIMIT 1)
-             WHERE (state = 'pending' OR superseded = 1)
-                 AND (collection, recipe_id) NOT IN (SELECT collection, recipe_id FROM in_force)
-                 AND EXISTS (SELECT 1 FROM sighting s JOIN in_force f USING (collection)
-                             WHERE s.source_id = job.source_id AND s.current = 1 AND f.recipe_id = job.recipe_id)",
-        );
+                 SELECT s.collection, s.relative FROM sighting s
+                 WHERE s.source_id = job.source_id AND s.current = 1 AND job.recipe_id = ",
+            wanted!("s"),
+            " ORDER BY s.collection, s.relative LIMIT 1)
+             WHERE (state = 'pending' OR superseded = 1) AND recipe_id IS NOT ",
+            wanted!("job"),
+            " AND EXISTS (SELECT 1 FROM sighting s
+                          WHERE s.source_id = job.source_id AND s.current = 1 AND job.recipe_id = ",
+            wanted!("s"),
+            ")"
+        ));
         moved.execute(&mut *tx).await.map_err(StoreError::doing("put recipes in force"))?;
         let statements = [
             // The first name in byte order gives its place to the job when bytes lie under several.
-            "INSERT INTO job (source_id, recipe_id, collection, relative, state, not_before, recorded_at)
-             SELECT s.source_id, f.recipe_id, s.collection, s.relative, 'pending', ?1, ?1
-             FROM sighting s JOIN in_force f USING (collection) WHERE s.current = 1
-             ORDER BY s.collection, s.relative
-             ON CONFLICT (source_id, recipe_id) DO NOTHING",
-            "UPDATE job SET state = 'pending', superseded = 0, finished_at = NULL, reason = NULL, hint = NULL, not_before = ?1
-             WHERE superseded = 1 AND (collection, recipe_id) IN (SELECT collection, recipe_id FROM in_force)",
-            "UPDATE job SET state = 'cancelled', superseded = 1, finished_at = ?1,
-                 reason = 'its collection or recipe is no longer configured'
-             WHERE state = 'pending' AND (collection, recipe_id) NOT IN (SELECT collection, recipe_id FROM in_force)",
+            concat!(
+                "INSERT INTO job (source_id, recipe_id, collection, relative, state, not_before, recorded_at)
+                 SELECT s.source_id, ",
+                wanted!("s"),
+                " AS wanted, s.collection, s.relative, 'pending', ?1, ?1 FROM sighting s
+                 WHERE s.current = 1 AND wanted IS NOT NULL ORDER BY s.collection, s.relative
+                 ON CONFLICT (source_id, recipe_id) DO NOTHING"
+            ),
+            concat!(
+                "UPDATE job SET state = 'pending', superseded = 0, finished_at = NULL, reason = NULL, hint = NULL, not_before = ?1
+                 WHERE superseded = 1 AND recipe_id = ",
+                wanted!("job")
+            ),
+            concat!(
+                "UPDATE job SET state = 'cancelled', superseded = 1, finished_at = ?1,
+                     reason = 'its collection or recipe is no longer configured'
+                 WHERE state = 'pending' AND recipe_id IS NOT ",
+                wanted!("job")
+            ),
         ];
         for (count, statement) in counts.iter_mut().zip(statements) {
             let done = sqlx::query(statement).bind(now.0).execute(&mut *tx).await;
@@ -107,6 +125,40 @@ impl Store {
         tx.commit().await.map_err(StoreError::doing("put recipes in force"))?;
         Ok(counts)
     }
+}
+
+/// Fills the tables that `wanted!` looks into.
+async fn list_in_force(
+    tx: &mut Transaction<'static, Sqlite>,
+    recipes: &[(String, Recipes)],
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let statements = [
+        "CREATE TEMP TABLE IF NOT EXISTS in_force
+             (collection TEXT, scene TEXT, recipe_id INTEGER NOT NULL, PRIMARY KEY (collection, scene))",
+        "CREATE TEMP TABLE IF NOT EXISTS chosen
+             (source_id INTEGER, collection TEXT, scene TEXT NOT NULL, PRIMARY KEY (source_id, collection))",
+        "DELETE FROM in_force",
+        "DELETE FROM chosen",
+        "INSERT INTO chosen SELECT source_id, collection, scene FROM decided
+         WHERE scene IN ('portrait', 'architecture', 'other')",
+    ];
+    for statement in statements {
+        sqlx::query(statement).execute(&mut **tx).await.map_err(StoreError::doing("list recipes"))?;
+    }
+    for (collection, recipes) in recipes {
+        for (scene, recipe) in recipes.all() {
+            let recipe_id = recipe_id(tx, recipe, now).await?;
+            sqlx::query("INSERT INTO in_force (collection, scene, recipe_id) VALUES (?, ?, ?)")
+                .bind(collection)
+                .bind(scene.map_or("", Scene::as_str))
+                .bind(recipe_id)
+                .execute(&mut **tx)
+                .await
+                .map_err(StoreError::doing("list recipes"))?;
+        }
+    }
+    Ok(())
 }
 
 async fn record_source(tx: &mut Transaction<'static, Sqlite>, file: &StableFile, now: UnixMillis) -> Result<i64, StoreError> {

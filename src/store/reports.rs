@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sqlx::FromRow;
 
+use super::decision::{Said, said};
 use super::ledger::{bytes_of, digest_of, path_of};
 use super::{Store, StoreError};
 use crate::digest::Digest;
@@ -114,6 +115,8 @@ pub struct JobDetail {
     pub events: Vec<EventRow>,
     /// Where its source was seen.
     pub sightings: Vec<SightingRow>,
+    /// What a person decided about its scan.
+    pub said: Option<Said>,
 }
 
 #[derive(FromRow)]
@@ -235,7 +238,24 @@ impl Store {
             .into_iter()
             .map(|(collection, relative, current)| SightingRow { collection, relative: path_of(relative), current: current == 1 })
             .collect();
-        Ok(Some(JobDetail { job, events, sightings }))
+        // A ledger that an earlier version wrote last has no decisions.
+        let said = match self.has_decisions().await? {
+            true => self.said_of_job(id).await?,
+            false => None,
+        };
+        Ok(Some(JobDetail { job, events, sightings, said }))
+    }
+
+    async fn said_of_job(&self, id: i64) -> Result<Option<Said>, StoreError> {
+        let place: Option<(i64, String)> = sqlx::query_as("SELECT source_id, collection FROM job WHERE id = ?")
+            .bind(id)
+            .fetch_optional(&self.reader)
+            .await
+            .map_err(StoreError::doing("read a job"))?;
+        match place {
+            Some((source_id, collection)) => said(&self.reader, source_id, &collection).await,
+            None => Ok(None),
+        }
     }
 
     /// Jobs whose source lies, or lay, under this name.

@@ -157,7 +157,9 @@ impl Store {
             let [device, inode, size] = [device, inode, size].map(i64::cast_unsigned);
             (relative, FileSignature { device, inode, size, mtime_ns, ctime_ns })
         };
-        Ok(rows.into_iter().map(signature).collect())
+        let mut known: Known = rows.into_iter().map(signature).collect();
+        known.extend(self.known_sidecars(collection).await?);
+        Ok(known)
     }
 
     /// Says which process is at work.

@@ -1,5 +1,7 @@
 //! The ledger's promises, on real SQLite files.
 
+mod decisions;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::digest::Digest;
 use crate::ingest::{FileSignature, RootIdentity, StableFile};
-use crate::job::{Disposition, JobState, Outcome, Recipe, RecipeFacts, RetryPolicy, Settlement, UnixMillis};
+use crate::job::{Disposition, JobState, Outcome, Recipe, RecipeFacts, Recipes, RetryPolicy, Settlement, UnixMillis};
 
 const POLICY: RetryPolicy = RetryPolicy { attempts: 3, base: Duration::from_secs(5), cap: Duration::from_secs(60) };
 
@@ -29,13 +31,13 @@ impl Bench {
         let lock = StoreLock::acquire(dir.path(), UnixMillis(0)).unwrap();
         let store = Store::open(dir.path(), &lock).await.unwrap();
         let recipe = recipe("fp16");
-        store.put_in_force(&[("plates".to_owned(), &recipe)], UnixMillis(0)).await.unwrap();
+        store.put_in_force(&[("plates".to_owned(), Recipes::of(&recipe))], UnixMillis(0)).await.unwrap();
         Self { dir, _lock: lock, store, recipe }
     }
 
     async fn record(&self, name: &str, bytes: &[u8], now: i64) -> Recorded {
         let files = [stable(name, bytes, now)];
-        let recorded = self.store.record(&files, |_| Some(self.recipe.digest()), UnixMillis(now)).await.unwrap();
+        let recorded = self.store.record(&files, |_, _| Some(self.recipe.digest()), UnixMillis(now)).await.unwrap();
         recorded[0]
     }
 
@@ -166,11 +168,11 @@ async fn a_new_recipe_makes_new_jobs_and_retires_waiting_old_ones() {
     bench.store.settle(&claim, &completed(), UnixMillis(2)).await.unwrap();
     let waiting = bench.record("b.jpg", b"waiting", 3).await.job;
     let other = recipe("fp32");
-    let changed = bench.store.put_in_force(&[("plates".to_owned(), &other)], UnixMillis(4)).await.unwrap();
+    let changed = bench.store.put_in_force(&[("plates".to_owned(), Recipes::of(&other))], UnixMillis(4)).await.unwrap();
     assert_eq!(changed, [2, 0, 1]);
     assert_eq!(bench.row(done).await.state, JobState::Completed);
     assert_eq!(bench.row(waiting).await.state, JobState::Cancelled);
-    let back = bench.store.put_in_force(&[("plates".to_owned(), &bench.recipe)], UnixMillis(5)).await.unwrap();
+    let back = bench.store.put_in_force(&[("plates".to_owned(), Recipes::of(&bench.recipe))], UnixMillis(5)).await.unwrap();
     assert_eq!(back, [0, 1, 2]);
     assert_eq!(bench.row(waiting).await.state, JobState::Pending);
 }
@@ -214,7 +216,7 @@ async fn a_second_process_is_told_who_is_at_work() {
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let bench = Bench::new().await;
-    sqlx::query("UPDATE _sqlx_migrations SET version = 9999").execute(&bench.store.writer).await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 1").execute(&bench.store.writer).await.unwrap();
     let refused = Store::open_read_only(bench.dir.path()).await.unwrap_err();
     assert!(matches!(refused, StoreError::NewerSchema { found: 9999, .. }), "{refused}");
 }
@@ -287,10 +289,10 @@ async fn bytes_that_were_gone_and_are_seen_again_come_back_into_the_queue() {
 async fn a_scan_of_two_collections_outlives_the_one_that_is_given_up() {
     let bench = Bench::new().await;
     let other = StableFile { collection: "prints".to_owned(), ..stable("b.jpg", b"x", 2) };
-    let both = [("plates".to_owned(), &bench.recipe), ("prints".to_owned(), &bench.recipe)];
+    let both = ["plates", "prints"].map(|name| (name.to_owned(), Recipes::of(&bench.recipe)));
     bench.store.put_in_force(&both, UnixMillis(0)).await.unwrap();
     let job = bench.record("a.jpg", b"x", 1).await.job;
-    bench.store.record(&[other], |_| Some(bench.recipe.digest()), UnixMillis(2)).await.unwrap();
+    bench.store.record(&[other], |_, _| Some(bench.recipe.digest()), UnixMillis(2)).await.unwrap();
     bench.store.put_in_force(&both[1..], UnixMillis(3)).await.unwrap();
     let row = bench.row(job).await;
     assert_eq!((row.state, row.collection.as_str(), row.relative), (JobState::Pending, "prints", PathBuf::from("b.jpg")));
@@ -319,6 +321,6 @@ async fn scans_of_an_offline_root_are_neither_claimed_nor_waited_for_until_it_is
     // The same bytes lie in a root that is there.
     bench.store.note_root("plates", None, Some("not mounted"), "watch", UnixMillis(6)).await.unwrap();
     let other = StableFile { collection: "prints".to_owned(), ..stable("b.jpg", b"x", 6) };
-    bench.store.record(&[other], |_| Some(bench.recipe.digest()), UnixMillis(6)).await.unwrap();
+    bench.store.record(&[other], |_, _| Some(bench.recipe.digest()), UnixMillis(6)).await.unwrap();
     assert_eq!(bench.claim(7).await.id, job);
 }

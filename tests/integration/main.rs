@@ -39,6 +39,8 @@ mod parity;
 mod quality;
 /// kill -9, signals, full volumes: every scan ends exactly once.
 mod recovery;
+/// What people decide about single scans.
+mod routes;
 /// Keeps the walls of the house.
 mod tidy;
 /// Files that arrive while the daemon watches.

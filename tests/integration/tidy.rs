@@ -35,7 +35,7 @@ const WALLS: &[Wall] = &[
 ];
 
 /// Rooms that do no I/O, read no clock, log nothing and spawn nothing.
-const PURE: &[&str] = &["imaging/", "routing.rs", "job/"];
+const PURE: &[&str] = &["imaging/", "routing.rs", "routing/", "job/"];
 const IMPURE: &[&str] =
     &["std::fs", "std::io", "std::net", "std::process", "std::thread", "Instant::now", "SystemTime", "tracing::", "tokio::"];
 

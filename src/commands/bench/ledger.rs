@@ -9,7 +9,7 @@ use super::{median, rounded};
 use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::ingest::{FileSignature, StableFile};
-use crate::job::{Recipe, UnixMillis};
+use crate::job::{Recipe, Recipes, UnixMillis};
 use crate::pipeline::now;
 use crate::store::{Derivative, Ending, Store, StoreLock};
 
@@ -38,7 +38,7 @@ pub(super) async fn measure(state: &Path, recipe: &Recipe) -> Result<LedgerFigur
     let now = now();
     let lock = StoreLock::acquire(state, now)?;
     let store = Store::open(state, &lock).await?;
-    store.put_in_force(&[(COLLECTION.to_owned(), recipe)], now).await?;
+    store.put_in_force(&[(COLLECTION.to_owned(), Recipes::of(recipe))], now).await?;
     // Made beforehand: hashing names is not the ledger's work.
     let files: Vec<_> = (0..JOBS).map(file).collect();
     let (few, rest) = files.split_at(FEW);
@@ -63,7 +63,7 @@ pub(super) async fn measure(state: &Path, recipe: &Recipe) -> Result<LedgerFigur
 async fn record(store: &Store, files: &[StableFile], recipe: &Recipe, now: UnixMillis) -> Result<f64, Failure> {
     let start = Instant::now();
     for batch in files.chunks(BATCH) {
-        store.record(batch, |_| Some(recipe.digest()), now).await?;
+        store.record(batch, |_, _| Some(recipe.digest()), now).await?;
     }
     Ok(start.elapsed().as_secs_f64() * 1e3)
 }

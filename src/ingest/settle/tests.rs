@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::digest::Digest;
-use crate::ingest::{Ready, RootState, StableFile, WaitReason};
+use crate::ingest::{Ready, RootState, StableFile, WaitReason, sidecar_name};
 
 struct Root {
     dir: TempDir,
@@ -55,8 +55,12 @@ impl Root {
             self.known.insert(file.relative.to_str().unwrap().as_bytes().to_vec(), file.signature);
         }
         for report in reports {
-            if let Report::Root { identity: Some(identity), .. } = report {
-                self.settings.expected = Some(*identity);
+            match report {
+                Report::Root { identity: Some(identity), .. } => self.settings.expected = Some(*identity),
+                Report::Sidecar { relative, found: Some((signature, _)), .. } => {
+                    self.known.insert(sidecar_name(relative.to_str().unwrap().as_bytes()), *signature);
+                }
+                _ => {}
             }
         }
     }
@@ -255,4 +259,50 @@ fn a_file_that_never_rests_is_named_and_does_not_hold_the_look_for_ever() {
     assert_eq!(names(&reports), ["sound.jpg"]);
     assert_eq!(waiting(&reports), [("growing.jpg", &WaitReason::Resting { rest: root.settings.rest })]);
     writer.join().unwrap();
+}
+
+/// What was told of sidecars: the scan, and the decision, or what is wrong, or that it is gone.
+fn sidecars(reports: &[Report]) -> Vec<(&str, Option<String>)> {
+    let mut told = Vec::new();
+    for report in reports {
+        if let Report::Sidecar { relative, found, .. } = report {
+            let said = found.as_ref().map(|(_, said)| said.as_ref().map_or_else(ToString::to_string, ToString::to_string));
+            told.push((relative.to_str().unwrap(), said));
+        }
+    }
+    told
+}
+
+#[test]
+fn a_sidecar_is_told_before_its_scan_and_again_when_it_changed_or_is_gone() {
+    let mut root = Root::new();
+    root.put("b/a.jpg", b"one");
+    let sidecar = root.put("b/a.jpg.autochrome.toml", b"as = \"portrait\"\nby = \"x\"\nwhy = \"y\"\n");
+    let first = root.look();
+    assert_eq!(sidecars(&first), [("b/a.jpg", Some("portrait by decision of x (sidecar): y".to_owned()))]);
+    let place = |wanted: fn(&Report) -> bool| first.iter().position(wanted).unwrap();
+    assert!(place(|one| matches!(one, Report::Sidecar { .. })) < place(|one| matches!(one, Report::Stable(_))));
+    assert!(matches!(first.last(), Some(Report::SweepDone { seen: 1, waiting: 0, ignored: 0, .. })), "{:?}", first.last());
+    root.remember(&first);
+    assert!(sidecars(&root.look()).is_empty(), "it is known");
+    fs::write(&sidecar, "as = \"portrait\"\n").unwrap();
+    let changed = root.look();
+    assert_eq!(sidecars(&changed), [("b/a.jpg", Some("the sidecar a.jpg.autochrome.toml has no key by".to_owned()))]);
+    assert!(names(&changed).is_empty(), "the scan is as it was");
+    root.remember(&changed);
+    fs::remove_file(&sidecar).unwrap();
+    assert_eq!(sidecars(&root.look()), [("b/a.jpg", None)]);
+}
+
+#[test]
+fn a_link_in_the_place_of_a_sidecar_is_told_and_one_without_a_scan_is_remembered() {
+    let root = Root::new();
+    root.put("a.jpg", b"one");
+    root.put("gone.jpg.autochrome.toml", b"as = \"skip\"\nby = \"x\"\nwhy = \"y\"\n");
+    symlink(root.dir.path().join("outside"), root.settings.path.join("a.jpg.autochrome.toml")).unwrap();
+    let reports = root.look();
+    let told = sidecars(&reports);
+    assert_eq!((told[0].0, told[1].0), ("a.jpg", "gone.jpg"));
+    assert!(told[0].1.as_ref().unwrap().contains("is no regular file; links are not followed"), "{told:?}");
+    assert_eq!(names(&reports), ["a.jpg"]);
 }

@@ -106,6 +106,7 @@ fn weights(model: &WeightsRef) -> WeightsRecord {
 fn route(facts: &Facts<'_>) -> RouteRecord {
     let Facts { prepared, profile, .. } = facts;
     let scores = &prepared.scores;
+    let decision = profile.rules.decision.as_ref();
     RouteRecord {
         scene: prepared.route.scene.to_string(),
         scores: ScoresRecord {
@@ -116,6 +117,8 @@ fn route(facts: &Facts<'_>) -> RouteRecord {
         },
         reason: prepared.route.reason.clone(),
         scene_override: prepared.route.overridden.then(|| prepared.route.scene.to_string()),
+        decided_by: decision.map(|decision| decision.by.clone()),
+        why: decision.map(|decision| decision.why.clone()),
         router: weights(&profile.router),
     }
 }
@@ -225,7 +228,7 @@ fn why_absent(path: &str) -> &'static str {
         "job.id" | "job.claim" | "job.collection" | "source.root" => "made without a ledger",
         "source.colour.name" => "the file names none",
         "source.colour.icc_sha256" => "the file has no ICC profile",
-        "route.override" => "no scene was fixed by the collection",
+        "route.override" => "no scene was fixed by the collection or a person",
         "denoise.lightness_sigma" => "the published lightness was not to be denoised",
         "denoise.model" => "no denoising was applied",
         "precision.reason" => "observed as requested",
