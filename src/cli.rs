@@ -152,7 +152,7 @@ pub struct Colorize {
     /// A directory for the results, or, of one scan, the file to write; default: the directory you are in
     #[arg(short, long, value_name = "FILE|DIR")]
     pub output: Option<PathBuf>,
-    /// What kind of picture they are; default: the scene network decides
+    /// What kind of picture they are; default: what a sidecar beside the scan says (SCAN.autochrome.toml), else the scene network decides
     #[arg(long, value_name = "portrait|architecture|other", value_parser = coloured_scene)]
     pub scene: Option<Scene>,
     /// Height of the network's copy, pixels

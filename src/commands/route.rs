@@ -18,7 +18,7 @@ pub(super) async fn route(settings: &Settings, request: &Route) -> Result<(), Fa
     let verdict = request.wanted.0;
     // Taking back wants an author and a reason as well.
     let given = Decision::new(verdict.unwrap_or(Verdict::Skip), &request.by, &request.why, Origin::Command);
-    let given = given.map_err(|error| Failure::text(Exit::Usage, error.to_string().replace('`', ""), None))?;
+    let given = given.map_err(|error| Failure::text(Exit::Usage, format!("--{}", error.to_string().replace('`', "")), None))?;
     let store = Store::open_beside_daemon(&settings.state).await?;
     if !store.has_decisions().await? {
         let hint = "start `autochrome run` or `once` of this version once: that brings it up to date".to_owned();

@@ -32,7 +32,7 @@ enum Role {
     Grey,
     Colour(Setup),
     Save,
-    /// It works on nothing that is saved.
+    /// It changes nothing that is saved.
     Aside,
 }
 
@@ -123,6 +123,7 @@ fn role(node: &Node, counts: bool) -> Result<(Role, String), String> {
         (Mode::Muted, _) => return told(Role::Aside, "muted, so it does nothing"),
         (Mode::Works, "LoadImage") => return told(Role::Load, "the scan; here every scan of the ingest root"),
         (Mode::Works, "SaveImage") => return told(Role::Save, "the derivative, a PNG; here with a record beside it"),
+        (Mode::Works, "Reroute") => return told(Role::Aside, "passes on what comes in"),
         (Mode::Works, "ConvertToGrayscale") => {
             return told(Role::Grey, "no setting: the networks always see the scan's lightness");
         }

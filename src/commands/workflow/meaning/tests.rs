@@ -19,7 +19,7 @@ const SAVE: (&str, &str) = ("SaveImage", "\"filename_prefix\": \"x\"");
 #[test]
 fn the_published_node_is_understood_with_its_settings_and_defaults() {
     let colour = ("DDColor_Colorize", "\"model_input_size\": 1024, \"checkpoint\": \"ddcolor_modelscope.pth\"");
-    let found = chain(&[LOAD, ("ConvertToGrayscale", ""), colour, SAVE]);
+    let found = chain(&[LOAD, ("ConvertToGrayscale", ""), colour, ("Reroute", ""), SAVE]);
     assert_eq!(found.objections, Vec::<String>::new());
     let checkpoint = Some("ddcolor_modelscope.pth".to_owned());
     assert_eq!(found.setups, [Setup { checkpoint, side: Some(1024), precision: Some(Precision::Fp32) }]);
