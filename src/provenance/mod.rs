@@ -4,11 +4,13 @@
 //! added, never renamed (schema `autochrome-provenance/1`).
 
 mod border;
+mod parts;
 mod record;
 
 pub use border::BorderRecord;
-pub use record::{
+pub use parts::{
     ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, JobRecord, MetadataRecord,
-    ModelRecord, NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord,
-    SetbackRecord, SoftwareRecord, SourceRecord, WeightsRecord,
+    ModelRecord, NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, RouteRecord, ScoresRecord, SetbackRecord,
+    SoftwareRecord, SourceRecord, WeightsRecord,
 };
+pub use record::{Record, SCHEMA};
