@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 pub use layers::{Effective, Origin};
 pub use problems::{ConfigError, Problem};
 pub use settings::{
-    CollectionSettings, DenoiseScope, DenoiseSettings, Loaded, OutputChoice, ProfileSettings, SceneSettings, Settings,
-    WorkerSettings,
+    CollectionSettings, DenoiseScope, DenoiseSettings, Loaded, OutputChoice, OutputSettings, ProfileSettings, SceneSettings,
+    Settings, WorkerSettings, WritingSettings,
 };
 
 impl Settings {
@@ -38,9 +38,10 @@ impl Settings {
         build::build(layers, &machine::Machine::this())
     }
 
-    /// Ingest root and output tree of every collection: they must not lie in each other's way.
-    pub fn trees(&self) -> Vec<(PathBuf, PathBuf)> {
-        self.collections.iter().map(|one| (one.ingest.clone(), one.output.clone())).collect()
+    /// Ingest root and output trees of every collection: they must not lie in each other's way.
+    pub fn trees(&self) -> Vec<(PathBuf, Vec<PathBuf>)> {
+        let outputs = |one: &CollectionSettings| one.outputs.iter().map(|output| output.path.clone()).collect();
+        self.collections.iter().map(|one| (one.ingest.clone(), outputs(one))).collect()
     }
 
     /// At least one collection: what `run` and `once` cannot do without.

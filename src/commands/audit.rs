@@ -8,21 +8,29 @@ use super::look::{jobs_of_file, nothing_known, open};
 use super::{Exit, Failure, plain, print, print_json};
 use crate::cli::Form;
 use crate::config::Settings;
+use crate::digest::Digest;
 use crate::provenance::Record;
 
 /// FILE is a derivative or a source. The ledger knows both by their bytes; a derivative that left the ledger's reach
 /// still has its record beside it.
 pub(super) async fn show(settings: &Settings, file: &Path, form: Form) -> Result<(), Failure> {
-    let mut records = Vec::new();
+    let mut known = Vec::new();
     let mut without = Vec::new();
     if let Some(store) = open(settings).await? {
         for job in jobs_of_file(&store, file).await? {
-            match job.record {
-                Some(record) => records.push(record),
+            match job.record.zip(job.derivative_digest) {
+                Some((record, digest)) => known.push((digest, record)),
                 None => without.push(format!("job {} is {}", job.id, job.state)),
             }
+            known.extend(store.further(job.id).await?.into_iter().map(|one| (one.derivative.digest, one.derivative.record)));
         }
     }
+    // A derivative has its own record; a source those of all its derivatives.
+    let own = if known.len() > 1 { digest_of(file) } else { None };
+    if known.iter().any(|(digest, _)| Some(*digest) == own) {
+        known.retain(|(digest, _)| Some(*digest) == own);
+    }
+    let mut records: Vec<String> = known.into_iter().map(|(_, record)| record).collect();
     if records.is_empty() {
         records.extend(sidecar(file)?);
     }
@@ -46,13 +54,18 @@ pub(super) async fn show(settings: &Settings, file: &Path, form: Form) -> Result
     print(&text)
 }
 
+/// The digest of a file that can be read.
+fn digest_of(file: &Path) -> Option<Digest> {
+    Digest::of_reader(std::fs::File::open(file).ok()?).ok().map(|(digest, _)| digest)
+}
+
 /// The record beside a derivative, believed only when it names the file's own digest.
 fn sidecar(file: &Path) -> Result<Option<String>, Failure> {
     let mut name = file.as_os_str().to_owned();
     name.push(".json");
     let Ok(text) = std::fs::read_to_string(Path::new(&name)) else { return Ok(None) };
     let Ok(record) = Record::from_json(text.as_bytes()) else { return Ok(None) };
-    let derivative = std::fs::File::open(file).and_then(crate::digest::Digest::of_reader);
+    let derivative = std::fs::File::open(file).and_then(Digest::of_reader);
     let (digest, _) = derivative.map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("{} cannot be read", plain(file.display())));
         Failure::new(Exit::Failed, error, "its record lies beside it and can be read as it is".to_owned())

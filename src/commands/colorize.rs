@@ -82,7 +82,7 @@ fn apply(settings: &mut Settings, request: &Colorize, place: &Place) -> Result<(
         return Err(Failure::text(Exit::Usage, text, "leave one of them out".to_owned()));
     }
     if let Some(format) = request.format.or(by_name) {
-        profile.format = OutputChoice::Fixed(format);
+        profile.writing.format = OutputChoice::Fixed(format);
     }
     if let Some(height) = request.height {
         for scene in [&mut profile.portrait, &mut profile.architecture, &mut profile.other] {
@@ -188,7 +188,7 @@ fn one(shop: &Workshop, profile: &Profile, file: &Path, place: &Place, sidecars:
     let (output_root, relative) = match place {
         Place::File { directory, name } => (directory, name.clone()),
         Place::Directory(directory) => {
-            let extension = profile.format.of(header.format).extension();
+            let extension = profile.main().format.of(header.format).extension();
             let name = file.file_name().map_or_else(|| PathBuf::from("scan"), PathBuf::from);
             (directory, publish::derivative_path(&name, &digest, &profile.recipe.digest(), extension))
         }
@@ -285,7 +285,7 @@ mod tests {
     fn the_command_line_goes_before_the_configuration() {
         let words = ["a.jpg", "-o", "b.tiff", "--scene", "portrait", "--height", "640", "--precision", "fp32"];
         let profile = placed(&words).unwrap().0.profile;
-        assert_eq!(profile.format, OutputChoice::Fixed(Format::Tiff));
+        assert_eq!(profile.writing.format, OutputChoice::Fixed(Format::Tiff));
         assert_eq!((profile.rules.scene_override, profile.precision), (Some(Scene::Portrait), Precision::Fp32));
         for scene in [&profile.portrait, &profile.architecture, &profile.other] {
             assert_eq!((scene.extent.min_height, scene.extent.max_height), (640, 640));

@@ -9,7 +9,7 @@ use crate::cli::Form;
 use crate::config::Settings;
 use crate::digest::Digest;
 use crate::job::{JobState, UnixMillis};
-use crate::store::{Counts, DaemonRow, JobDetail, JobFilter, JobRow, RootRow, Store, StoreError, StoreLock};
+use crate::store::{Counts, DaemonRow, Further, JobDetail, JobFilter, JobRow, RootRow, Store, StoreError, StoreLock};
 
 /// Opens the ledger for reading; `None` when no work was ever begun here.
 pub(super) async fn open(settings: &Settings) -> Result<Option<Store>, Failure> {
@@ -214,6 +214,13 @@ fn detail_json(detail: &JobDetail) -> Value {
         Ok(one) => json!({ "as": one.verdict.as_str(), "by": one.by, "why": one.why, "origin": one.origin.as_str() }),
         Err(reason) => json!({ "as": null, "why": reason, "origin": "sidecar" }),
     });
+    let further = |Further { root, derivative }: &Further| {
+        json!({
+            "derivative": root.join(&derivative.relative).to_string_lossy(), "derivative_sha256": derivative.digest,
+            "record": parse(&derivative.record),
+        })
+    };
+    value["further"] = detail.further.iter().map(further).collect();
     value["record"] = detail.job.record.as_deref().map_or(Value::Null, parse);
     value
 }
@@ -232,6 +239,10 @@ fn detail_text(detail: &JobDetail) -> String {
     if let (Some(path), Some(digest)) = (&job.derivative, &job.derivative_digest) {
         line("derivative", plain(path.display()));
         line("", digest.to_string());
+    }
+    for Further { root, derivative } in &detail.further {
+        line("and", plain(root.join(&derivative.relative).display()));
+        line("", derivative.digest.to_string());
     }
     if let Some(reason) = &job.reason {
         let stage = job.stage.as_ref().map(|stage| format!(" (in stage {stage})")).unwrap_or_default();

@@ -51,7 +51,7 @@ fn row(settings: &Settings, job: &JobRow) -> Result<Row, Failure> {
     let record = job.record.as_deref().unwrap_or("{}");
     let record = Record::from_json(record.as_bytes()).map_err(|error| Failure::new(Exit::Disk, error, None))?;
     let collection = settings.collections.iter().find(|collection| collection.name == job.collection);
-    let derivative = job.derivative.as_ref().zip(collection).map(|(path, collection)| collection.output.join(path));
+    let derivative = job.derivative.as_ref().zip(collection).map(|(path, collection)| collection.outputs[0].path.join(path));
     let before = collection.map(|collection| collection.ingest.join(&job.relative));
     let milliseconds: f64 = record.timings_ms.values().sum();
     let network = record.timings_ms.get("network").copied().unwrap_or(0.0);

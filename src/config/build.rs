@@ -1,19 +1,20 @@
 //! From layers of single values to settings, with the rules that hold between values.
 
+mod outputs;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::keys::{COLLECTION_KEYS, KEYS, Key};
+use super::keys::{COLLECTION_KEYS, KEYS, Key, OUTPUT_PATH};
 use super::layers::{Collection, Effective, Entries, Entry, Layers, Origin};
 use super::machine::Machine;
 use super::problems::{ConfigError, Place, Problem};
 use super::settings::{
-    CollectionSettings, DenoiseScope, DenoiseSettings, Loaded, OutputChoice, ProfileSettings, SceneSettings, Settings,
-    WorkerSettings,
+    CollectionSettings, DenoiseScope, DenoiseSettings, Loaded, ProfileSettings, SceneSettings, Settings, WorkerSettings,
 };
 use super::values::Value;
-use crate::codec::{DecodeLimits, EncodeSettings, Format, TiffCompression};
+use crate::codec::DecodeLimits;
 use crate::imaging::{Border, ExtentRules, Preprocessing};
 use crate::inference::{EngineSettings, GuardBounds, Precision, ProviderChoice};
 use crate::ingest::Ready;
@@ -33,7 +34,7 @@ pub(super) fn build(layers: Layers, machine: &Machine) -> Result<Loaded, ConfigE
     let Layers { file, base, top, collections, mut problems } = layers;
     let written: BTreeSet<_> = problems.iter().map(|problem| problem.key.clone()).collect();
     let defaults = defaults(machine);
-    let global = Scope { own: None, top: &top, defaults: &defaults, base: &base, shown: String::new() };
+    let global = Scope { own: None, via: None, outputs: &[], top: &top, defaults: &defaults, base: &base, shown: String::new() };
     problems.extend(global.disagreements());
     let scopes: Vec<_> = collections.iter().map(|collection| global.over(collection)).collect();
     for scope in &scopes {
@@ -41,6 +42,7 @@ pub(super) fn build(layers: Layers, machine: &Machine) -> Result<Loaded, ConfigE
         // A value that was refused is not missing.
         problems.extend(missing.into_iter().filter(|one| !written.contains(&one.key)));
         problems.extend(scope.disagreements());
+        problems.extend(scope.clashes());
     }
     problems.extend(between(&scopes, &global.path("state")));
     if !problems.is_empty() {
@@ -79,6 +81,10 @@ fn defaults(machine: &Machine) -> Entries {
 /// One place to look values up: the top level, or a collection over it.
 struct Scope<'a> {
     own: Option<&'a Entries>,
+    /// Of an output: what its collection says.
+    via: Option<&'a Entries>,
+    /// Of a collection: what its outputs say.
+    outputs: &'a [Collection],
     top: &'a Entries,
     defaults: &'a Entries,
     base: &'a Path,
@@ -88,11 +94,12 @@ struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     fn over(&self, collection: &'a Collection) -> Scope<'a> {
-        Scope { own: Some(&collection.entries), shown: collection.shown.clone(), ..*self }
+        Scope { own: Some(&collection.entries), outputs: &collection.outputs, shown: collection.shown.clone(), ..*self }
     }
 
     fn find(&self, path: &str) -> Option<&'a Entry> {
-        self.own.and_then(|own| own.get(path)).or_else(|| self.top.get(path)).or_else(|| self.defaults.get(path))
+        let own = self.own.and_then(|own| own.get(path)).or_else(|| self.via.and_then(|via| via.get(path)));
+        own.or_else(|| self.top.get(path)).or_else(|| self.defaults.get(path))
     }
 
     fn value(&self, path: &str) -> &'a Value {
@@ -173,7 +180,7 @@ impl<'a> Scope<'a> {
         CollectionSettings {
             name: self.text("name").to_owned(),
             ingest: self.path("ingest"),
-            output: self.path("output"),
+            outputs: self.outputs(),
             rest: self.duration("ingest.rest"),
             rescan: self.duration("ingest.rescan"),
             ready: self.word("ready", &[("stable", Ready::Stable), ("marker", Ready::Marker)]),
@@ -185,14 +192,6 @@ impl<'a> Scope<'a> {
     fn profile(&self, scene_override: Option<Scene>) -> ProfileSettings {
         const SCOPES: &[(&str, DenoiseScope)] =
             &[("off", DenoiseScope::Off), ("network", DenoiseScope::Network), ("output", DenoiseScope::Output)];
-        const FORMATS: &[(&str, OutputChoice)] = &[
-            ("source", OutputChoice::Source),
-            ("jpeg", OutputChoice::Fixed(Format::Jpeg)),
-            ("png", OutputChoice::Fixed(Format::Png)),
-            ("tiff", OutputChoice::Fixed(Format::Tiff)),
-        ];
-        const COMPRESSIONS: &[(&str, TiffCompression)] =
-            &[("none", TiffCompression::None), ("lzw", TiffCompression::Lzw), ("deflate", TiffCompression::Deflate)];
         const SOURCE_TYPES: &[(&str, SourceType)] =
             &[(SourceType::Composite.word(), SourceType::Composite), (SourceType::Enhanced.word(), SourceType::Enhanced)];
         ProfileSettings {
@@ -217,11 +216,7 @@ impl<'a> Scope<'a> {
             preprocessing: self.word(PREPROCESSING, &[("fit", Preprocessing::Fit), ("parity", Preprocessing::Parity)]),
             border: self.word("network.border", &[("auto", Border::Auto), ("off", Border::Off)]),
             precision: self.word("device.precision", &[("fp16", Precision::Fp16), ("fp32", Precision::Fp32)]),
-            format: self.word("output.format", FORMATS),
-            encode: EncodeSettings {
-                jpeg_quality: u8::try_from(self.integer("output.jpeg_quality")).expect("the key table allows 1 to 100"),
-                tiff_compression: self.word("output.tiff_compression", COMPRESSIONS),
-            },
+            writing: self.writing(),
             metadata: metadata::Policy {
                 strip_gps: self.switch("output.strip_gps"),
                 source_type: self.word("output.digital_source_type", SOURCE_TYPES),
@@ -273,8 +268,12 @@ impl<'a> Scope<'a> {
 
     /// Required keys that are not there.
     fn missing(&self) -> Vec<Problem> {
-        let absent = ["name", "ingest", "output"].into_iter().filter(|key| self.find(key).is_none());
-        absent.map(|key| self.problem(key, None, "is required")).collect()
+        let required: &[&str] = if self.outputs.is_empty() { &["name", "ingest", "output"] } else { &["name", "ingest"] };
+        let absent = required.iter().filter(|key| self.find(key).is_none());
+        let mut missing: Vec<_> = absent.map(|key| self.problem(key, None, "is required")).collect();
+        let without = self.listed().into_iter().filter(|output| output.find("path").is_none());
+        missing.extend(without.map(|output| output.problem("path", None, "is required")));
+        missing
     }
 
     /// Pairs of values that exclude each other.
@@ -323,7 +322,9 @@ impl<'a> Scope<'a> {
     fn name(&self, path: &str) -> String {
         match self.own.and_then(|own| own.get(path)) {
             Some(entry) => format!("{}{}", self.shown, entry.name),
-            None if self.own.is_some() && COLLECTION_KEYS.iter().any(|key| key.path == path) => format!("{}{path}", self.shown),
+            None if self.own.is_some() && COLLECTION_KEYS.iter().chain([&OUTPUT_PATH]).any(|key| key.path == path) => {
+                format!("{}{path}", self.shown)
+            }
             None => path.to_owned(),
         }
     }
@@ -357,7 +358,12 @@ fn effective(global: &Scope<'_>, scopes: &[Scope<'_>], settings: &Settings) -> V
     for scope in scopes {
         let inherits = |path: &str| scope.own.is_none_or(|own| !own.contains_key(path));
         let own = KEYS.iter().filter(|key| !inherits(key.path));
-        all.extend(COLLECTION_KEYS.iter().chain(own).map(|key| shown(scope, key, settings)));
+        let is_there = |key: &&Key| scope.find(key.path).is_some();
+        all.extend(COLLECTION_KEYS.iter().filter(is_there).chain(own).map(|key| shown(scope, key, settings)));
+        for output in scope.listed() {
+            let says = |key: &&Key| output.own.is_some_and(|own| own.contains_key(key.path));
+            all.extend([&OUTPUT_PATH].into_iter().chain(KEYS.iter().filter(says)).map(|key| shown(&output, key, settings)));
+        }
     }
     all
 }
@@ -373,7 +379,7 @@ fn shown(scope: &Scope<'_>, key: &Key, settings: &Settings) -> Effective {
         ("device.threads", Value::Integer(0)) => Some(count(settings.engine.threads)),
         _ => None,
     };
-    let is_path = matches!(path, "state" | "models" | "ingest" | "output");
+    let is_path = matches!(path, "state" | "models" | "ingest" | "output" | "path");
     let value = match &decided {
         Some(value) => value.clone(),
         None if is_path => scope.path(path).to_string_lossy().into_owned().into(),

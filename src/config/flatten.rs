@@ -67,9 +67,30 @@ fn read_collections(text: &str, origin: &Origin, value: &Spanned<DeValue<'_>>, f
         let vocabulary = Vocabulary::collection();
         let mut walk = Walk { text, origin, vocabulary, shown, entries: Entries::new(), problems: Vec::new() };
         walk.table("", table);
-        flat.collections.push(Collection { shown: walk.shown, entries: walk.entries });
+        let outputs = read_outputs(&mut walk, table);
+        flat.collections.push(Collection { shown: walk.shown, entries: walk.entries, outputs });
         flat.problems.append(&mut walk.problems);
     }
+}
+
+/// The outputs of a collection, where they are a list; where they are one path, that is a value like others.
+fn read_outputs(collection: &mut Walk<'_>, table: &DeTable<'_>) -> Vec<Collection> {
+    let Some(DeValue::Array(items)) = table.get("output").map(Spanned::get_ref) else { return Vec::new() };
+    let mut outputs = Vec::new();
+    for item in items.iter() {
+        let DeValue::Table(table) = item.get_ref() else {
+            let rule = "must be a path, or [[collection.output]] once for each output".to_owned();
+            collection.problem("output", Some(given(item.get_ref()).shown()), line_of(collection.text, item.span().start), rule);
+            continue;
+        };
+        let shown = format!("{}output.{}.", collection.shown, outputs.len() + 1);
+        let (text, origin, vocabulary) = (collection.text, collection.origin, Vocabulary::output());
+        let mut walk = Walk { text, origin, vocabulary, shown, entries: Entries::new(), problems: Vec::new() };
+        walk.table("", table);
+        collection.problems.append(&mut walk.problems);
+        outputs.push(Collection { shown: walk.shown, entries: walk.entries, outputs: Vec::new() });
+    }
+    outputs
 }
 
 struct Walk<'a> {
@@ -90,6 +111,10 @@ impl Walk<'_> {
                 section => format!("{section}.{}", key_text(key.get_ref())),
             };
             let line = line_of(self.text, key.span().start);
+            // A list of outputs is read by itself.
+            if name == "output" && matches!(value.get_ref(), DeValue::Array(_)) && self.vocabulary.key("ingest").is_some() {
+                continue;
+            }
             if let Some((known, key)) = self.vocabulary.key(&name) {
                 let given = given(value.get_ref());
                 match key.shape.check(&given) {

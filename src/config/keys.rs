@@ -115,6 +115,8 @@ pub(super) const KEYS: &[Key] = &[
     key!("output.format", Some("format"), Word(&["source", "jpeg", "png", "tiff"]), Text("source"), "format of derivatives; source: that of the scan"),
     key!("output.jpeg_quality", Some("jpeg_quality"), Whole { min: 1, max: 100 }, Integer(92), "quality of JPEG derivatives"),
     key!("output.tiff_compression", Some("tiff_compression"), Word(&["none", "lzw", "deflate"]), Text("none"), "compression of TIFF derivatives, lossless"),
+    key!("output.max_side", Some("max_side"), Whole { min: 0, max: 300_000 }, Integer(0), "longest side of derivatives, pixels: larger pictures are reduced, and their resolution with them; 0: the scan's own size"),
+    key!("output.label", Some("label"), Word(&["auto", "off", "corner", "strip"]), Text("auto"), "visible mark \"AI-colorized\": in a corner of the picture, or on a strip added below it; auto: in a corner of JPEGs that max_side reduces, off for all others"),
     key!("output.strip_gps", Some("strip_gps"), Flag, Switch(false), "whether the place where a picture was taken (GPS in EXIF and XMP) is left out of derivatives"),
     key!("output.digital_source_type", Some("digital_source_type"), Word(&[SourceType::Composite.word(), SourceType::Enhanced.word()]), Text(SourceType::Composite.word()), "what derivatives and records call themselves, of IPTC's Digital Source Types; the first is the conservative one for colour that a network made up"),
     key!("output.min_free_mib", Some("min_free_mib"), Whole { min: 0, max: 1 << 40 }, Integer(2048), "room that stays free on an output volume, MiB; below it no scan is begun"),
@@ -132,12 +134,19 @@ pub(super) const KEYS: &[Key] = &[
     key!("shutdown.deadline", None, Duration { min: "1s", max: "1d" }, Text("30s"), "time that running scans get to finish after the first signal"),
 ];
 
+/// Keys of the top level that a `[[collection.output]]` may have for itself, beside its `path`.
+pub(super) const OUTPUT_KEYS: &[&str] =
+    &["output.format", "output.jpeg_quality", "output.tiff_compression", "output.max_side", "output.label"];
+
+/// What only a `[[collection.output]]` has.
+pub(super) const OUTPUT_PATH: Key = key!("path", None, Path, Absent, "required: where its derivatives and their records go");
+
 /// Keys that only a `[[collection]]` has. The keys above with a name of their own follow.
 #[rustfmt::skip]
 pub(super) const COLLECTION_KEYS: &[Key] = &[
     key!("name", None, Name, Absent, "required, unique: what the collection is called in reports and records"),
     key!("ingest", None, Path, Absent, "required: where its scans arrive; only ever read"),
-    key!("output", None, Path, Absent, "required: where its derivatives and their records go"),
+    key!("output", None, Path, Absent, "required: where its derivatives and their records go; for several derivatives of every scan write [[collection.output]] instead, each with a path and, where it differs, format, jpeg_quality, tiff_compression, max_side and label"),
     key!("scene", None, Shape::Scene, Text("auto"), "auto: the scene network decides; or one scene for the whole collection"),
     key!("ready", None, Word(&["stable", "marker"]), Text("stable"), "stable: a scan is ready when it rests; marker: when a file NAME.done lies beside it as well"),
     key!("poll", None, Flag, Switch(false), "true: never rely on notifications of the kernel, which network shares do not give"),

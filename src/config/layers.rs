@@ -70,6 +70,8 @@ pub(super) struct Collection {
     /// Goes in front of its keys where they are shown: `collection.NAME.`.
     pub(super) shown: String,
     pub(super) entries: Entries,
+    /// What each of its `[[collection.output]]` says.
+    pub(super) outputs: Vec<Self>,
 }
 
 /// All that was written, and what was wrong with it.

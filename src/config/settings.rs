@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::layers::Effective;
 use crate::codec::{DecodeLimits, EncodeSettings, Format};
-use crate::imaging::{Border, ExtentRules, Preprocessing};
+use crate::imaging::{Border, ExtentRules, Label, Preprocessing};
 use crate::inference::{EngineSettings, Precision};
 use crate::ingest::Ready;
 use crate::job::RetryPolicy;
@@ -42,8 +42,8 @@ pub struct CollectionSettings {
     pub name: String,
     /// Where scans arrive, absolute.
     pub ingest: PathBuf,
-    /// Where derivatives go, absolute.
-    pub output: PathBuf,
+    /// The derivatives of every scan; never none.
+    pub outputs: Vec<OutputSettings>,
     /// Time without change after which a file is believed.
     pub rest: Duration,
     /// Longest time between two full looks.
@@ -75,10 +75,8 @@ pub struct ProfileSettings {
     pub border: Border,
     /// Precision asked of the colour network.
     pub precision: Precision,
-    /// Format of derivatives.
-    pub format: OutputChoice,
-    /// Encoder settings.
-    pub encode: EncodeSettings,
+    /// How derivatives are written where an output does not say otherwise.
+    pub writing: WritingSettings,
     /// What of the scan's metadata goes on.
     pub metadata: metadata::Policy,
     /// Room that stays free on the output volume, bytes.
@@ -87,6 +85,28 @@ pub struct ProfileSettings {
     pub limits: DecodeLimits,
     /// Bound on what is read, bytes.
     pub max_file_bytes: u64,
+}
+
+/// How a derivative is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WritingSettings {
+    /// Format.
+    pub format: OutputChoice,
+    /// Encoder settings.
+    pub encode: EncodeSettings,
+    /// Longest side, pixels.
+    pub max_side: Option<u32>,
+    /// Whether and where it says that its colours are a machine's.
+    pub label: Label,
+}
+
+/// One derivative of every scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputSettings {
+    /// Where it goes, absolute.
+    pub path: PathBuf,
+    /// How it is written.
+    pub writing: WritingSettings,
 }
 
 /// How pictures of one scene are coloured.

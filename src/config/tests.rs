@@ -131,7 +131,7 @@ fn parity_and_denoising_exclude_each_other() {
 fn a_collection_is_whole_uniquely_named_and_safely_named() {
     let told = told(load(
         "[[collection]]\nname = \"a\"\ningest = \"in\"\n[[collection]]\nname = \"a\"\ningest = \"i2\"\noutput = \"o2\"\n\
-         [[collection]]\nname = \"-rf\"\ningest = \"\"\noutput = 7\n[[collection]]\nlabel = \"x\"\n",
+         [[collection]]\nname = \"-rf\"\ningest = \"\"\noutput = 7\n[[collection]]\nlable = \"x\"\n",
     ));
     for part in [
         "collection.a.output: is required",
@@ -139,7 +139,7 @@ fn a_collection_is_whole_uniquely_named_and_safely_named() {
         "collection.-rf.name = \"-rf\": must be a name",
         "collection.-rf.ingest = \"\": must be a path",
         "collection.-rf.output = 7: must be a path",
-        "collection.4.label: is not a key",
+        "collection.4.lable: is not a key",
         "collection.4.name: is required",
     ] {
         assert!(told.contains(part), "{part:?} in {told}");
@@ -156,7 +156,7 @@ fn relative_paths_start_at_the_files_own_directory() {
     assert_eq!(settings.state, Path::new("/museum/state"));
     assert_eq!(settings.models, Path::new("/srv/models"));
     assert_eq!(settings.collections[0].ingest, Path::new("/museum/in"));
-    assert_eq!(settings.collections[0].output, Path::new("/museum/out"));
+    assert_eq!(settings.collections[0].outputs[0].path, Path::new("/museum/out"));
     assert_eq!(load("").unwrap().settings.models, Path::new("/usr/share/autochrome/models"));
 }
 
@@ -177,13 +177,13 @@ fn a_collections_own_keys_lie_over_the_common_ones_for_it_alone() {
     let [plates, prints] = &settings.collections[..] else { panic!("two collections were written") };
     assert_eq!((plates.ready, plates.poll, plates.rest), (Ready::Marker, true, Duration::from_secs(60)));
     assert_eq!(plates.profile.rules.scene_override, Some(Scene::Portrait));
-    assert_eq!((plates.profile.precision, plates.profile.format), (Precision::Fp32, OutputChoice::Fixed(Format::Tiff)));
+    assert_eq!((plates.profile.precision, plates.profile.writing.format), (Precision::Fp32, OutputChoice::Fixed(Format::Tiff)));
     assert_eq!(plates.profile.denoise.apply_to, DenoiseScope::Off);
     assert_eq!(plates.profile.portrait.model, "ddcolor-large");
     assert_eq!((plates.profile.portrait.extent.min_height, plates.profile.portrait.extent.max_height), (600, 680));
     assert_eq!((prints.ready, prints.poll, prints.rest), (Ready::Stable, false, Duration::from_secs(10)));
     assert_eq!(prints.profile, settings.profile);
-    assert_eq!(prints.profile.format, OutputChoice::Fixed(Format::Png));
+    assert_eq!(prints.profile.writing.format, OutputChoice::Fixed(Format::Png));
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn variables_lie_over_the_file() {
     );
     let settings = loaded.unwrap().settings;
     assert_eq!(settings.engine.provider, ProviderChoice::Cpu);
-    assert_eq!(settings.profile.encode.jpeg_quality, 80);
+    assert_eq!(settings.profile.writing.encode.jpeg_quality, 80);
     assert_eq!((settings.profile.other.extent.min_height, settings.profile.other.extent.enlarge), (64, false));
     assert!((settings.profile.denoise.threshold - 5.0).abs() < f32::EPSILON);
 }

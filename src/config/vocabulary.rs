@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{COLLECTION_KEYS, KEYS, Key};
+use super::keys::{COLLECTION_KEYS, KEYS, Key, OUTPUT_KEYS, OUTPUT_PATH};
 
 /// The keys of the file's top level, or of a collection, by the name they have there.
 #[derive(Debug)]
@@ -20,6 +20,12 @@ impl Vocabulary {
     pub(super) fn collection() -> Self {
         let overrides = KEYS.iter().filter_map(|key| Some((key.own?, key)));
         Self { keys: COLLECTION_KEYS.iter().map(|key| (key.path, key)).chain(overrides).collect() }
+    }
+
+    /// What may stand inside one of a collection's outputs.
+    pub(super) fn output() -> Self {
+        let overrides = KEYS.iter().filter(|key| OUTPUT_KEYS.contains(&key.path)).filter_map(|key| Some((key.own?, key)));
+        Self { keys: [(OUTPUT_PATH.path, &OUTPUT_PATH)].into_iter().chain(overrides).collect() }
     }
 
     /// The key of this name, with its name as a constant.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::config::{CollectionSettings, DenoiseScope, OutputChoice, ProfileSettings, SceneSettings, Settings};
+use crate::config::{
+    CollectionSettings, DenoiseScope, OutputChoice, OutputSettings, ProfileSettings, SceneSettings, Settings, WritingSettings,
+};
 use crate::failure::Failure;
 use crate::imaging::{Border, ExtentRules, Preprocessing, Size, Sizing};
 use crate::inference::{Catalogue, CatalogueError, Engine, Entry, FixedSize, ModelKind};
 use crate::ingest::RootSettings;
-use crate::job::{PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
-use crate::pipeline::{ApplyTo, DenoiseProfile, ModelFacts, OutputFormat, Profile, SceneProfile, Workshop};
+use crate::job::{OutputRecipe, PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
+use crate::pipeline::{ApplyTo, DenoiseProfile, ModelFacts, Output, OutputFormat, Profile, SceneProfile, Workshop};
 
 /// The catalogue, and a profile for every collection.
 ///
@@ -18,7 +20,7 @@ use crate::pipeline::{ApplyTo, DenoiseProfile, ModelFacts, OutputFormat, Profile
 pub fn profiles(settings: &Settings) -> Result<(Catalogue, BTreeMap<String, Profile>), Failure> {
     let catalogue = Catalogue::open(&settings.models)?;
     let build = |one: &CollectionSettings| -> Result<_, CatalogueError> {
-        let profile = profile(&catalogue, &one.profile, &one.name, &one.ingest, &one.output)?;
+        let profile = profile(&catalogue, &one.profile, &one.name, &one.ingest, &one.outputs)?;
         Ok((one.name.clone(), profile))
     };
     let profiles = settings.collections.iter().map(build).collect::<Result<_, _>>()?;
@@ -30,7 +32,8 @@ pub fn profiles(settings: &Settings) -> Result<(Catalogue, BTreeMap<String, Prof
 /// # Errors
 /// A model that is asked for is not in the catalogue.
 pub fn common_profile(settings: &Settings, catalogue: &Catalogue) -> Result<Profile, Failure> {
-    Ok(profile(catalogue, &settings.profile, "", Path::new(""), Path::new(""))?)
+    let nowhere = OutputSettings { path: PathBuf::new(), writing: settings.profile.writing };
+    Ok(profile(catalogue, &settings.profile, "", Path::new(""), &[nowhere])?)
 }
 
 /// Every model that some of `profiles` uses, once.
@@ -90,7 +93,7 @@ fn profile(
     settings: &ProfileSettings,
     collection: &str,
     ingest: &Path,
-    output: &Path,
+    outputs: &[OutputSettings],
 ) -> Result<Profile, CatalogueError> {
     let scene = |scene: &SceneSettings| -> Result<SceneProfile, CatalogueError> {
         let entry = catalogue.find(&scene.model, ModelKind::Colour)?;
@@ -100,6 +103,7 @@ fn profile(
     let router = weights(catalogue.only(ModelKind::Scene)?);
     let denoise = denoise(catalogue, settings)?;
     let border = border(settings);
+    let mut written = outputs.iter().map(|output| output_recipe(&output.writing));
     let recipe = Recipe::new(RecipeFacts {
         pipeline: PIPELINE_VERSION,
         precision: settings.precision.to_string(),
@@ -117,16 +121,15 @@ fn profile(
         denoise_apply_to: scope_word(settings.denoise.apply_to).to_owned(),
         denoise_threshold: settings.denoise.threshold,
         denoiser: denoise.model.clone(),
-        format: format_word(settings.format),
-        jpeg_quality: settings.encode.jpeg_quality,
-        tiff_compression: settings.encode.tiff_compression.to_string(),
+        output: written.next().expect("a collection has an output"),
+        further_outputs: written.collect(),
         strip_gps: settings.metadata.strip_gps,
         digital_source_type: settings.metadata.source_type.to_string(),
     });
     let mut profile = Profile {
         collection: collection.to_owned(),
         ingest_root: PathBuf::from(ingest),
-        output_root: PathBuf::from(output),
+        outputs: outputs.iter().map(output).collect(),
         recipe,
         limits: settings.limits,
         max_file_bytes: settings.max_file_bytes,
@@ -139,11 +142,6 @@ fn profile(
         preprocessing: settings.preprocessing,
         border,
         precision: settings.precision,
-        format: match settings.format {
-            OutputChoice::Source => OutputFormat::Source,
-            OutputChoice::Fixed(format) => OutputFormat::Fixed(format),
-        },
-        encode: settings.encode,
         metadata: settings.metadata,
         min_free_bytes: settings.min_free_bytes,
         models: BTreeMap::new(),
@@ -207,6 +205,26 @@ const fn scope_word(scope: DenoiseScope) -> &'static str {
         DenoiseScope::Off => "off",
         DenoiseScope::Network => "network",
         DenoiseScope::Output => "output",
+    }
+}
+
+fn output(settings: &OutputSettings) -> Output {
+    let OutputSettings { path, writing } = settings;
+    let format = match writing.format {
+        OutputChoice::Source => OutputFormat::Source,
+        OutputChoice::Fixed(format) => OutputFormat::Fixed(format),
+    };
+    Output { root: path.clone(), format, encode: writing.encode, max_side: writing.max_side, label: writing.label }
+}
+
+/// Where an output goes decides no pixel.
+fn output_recipe(writing: &WritingSettings) -> OutputRecipe {
+    OutputRecipe {
+        format: format_word(writing.format),
+        jpeg_quality: writing.encode.jpeg_quality,
+        tiff_compression: writing.encode.tiff_compression.to_string(),
+        max_side: writing.max_side,
+        label: writing.label.word().to_owned(),
     }
 }
 

@@ -83,9 +83,10 @@ pub async fn run(settings: Settings, mode: Mode, mut watch: impl FnMut(&Settled)
     let recipes: Vec<_> = profiles.iter().map(|(name, profile)| (name.clone(), Recipes::of(&profile.recipe))).collect();
     store.put_in_force(&recipes, now()).await?;
     for one in &settings.collections {
-        let swept = publish::sweep_parts(&one.output);
-        if let Ok(count @ 1..) = swept {
-            info!(files = count, "Removed {count} unfinished files from {}", one.output.display());
+        for output in &one.outputs {
+            if let Ok(count @ 1..) = publish::sweep_parts(&output.path) {
+                info!(files = count, "Removed {count} unfinished files from {}", output.path.display());
+            }
         }
     }
 

@@ -119,6 +119,11 @@ impl Depth {
     }
 }
 
+/// The nearest of 256 equal steps: 65535 is 255 × 257, and half of that rounds.
+pub const fn to_eight_bits(sample: u16) -> u8 {
+    ((sample as u32 + 128) / 257) as u8
+}
+
 /// Interleaved samples, row by row, no padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Samples {

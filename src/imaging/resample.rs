@@ -12,7 +12,7 @@ use fast_image_resize::pixels::{F32, U16, U16x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
 use super::lab::Sample;
-use super::{Channels, Plane, Rect, Samples, ScanImage, Size, rows};
+use super::{Channels, Depth, Plane, Rect, Samples, ScanImage, Size, rows, to_eight_bits};
 
 /// Pixels of the scan that a band aims at, and rows of the copy it has at least, so that little is resampled twice.
 const BAND_PIXELS: u32 = 1 << 21;
@@ -64,18 +64,25 @@ pub fn grey_copy_of(image: &ScanImage, part: Rect, size: Size) -> Plane {
 
 /// A small 8-bit copy for people: grey stays grey, colour stays colour, alpha is dropped.
 pub fn thumbnail(image: &ScanImage, size: Size) -> ScanImage {
+    reduced(image, size, Depth::Eight)
+}
+
+/// A copy at another size and depth, values averaged as encoded: grey stays grey, colour stays colour, alpha is dropped.
+pub fn reduced(image: &ScanImage, size: Size, depth: Depth) -> ScanImage {
     let size = Size::new(size.width.max(1), size.height.max(1));
     let channels = if image.channels().is_rgb() { Channels::Rgb } else { Channels::Grey };
-    let mut samples = Vec::with_capacity(size.pixels() as usize * channels.count());
-    // Codes of 16 bits are 257 times those of 8; half of it rounds.
-    let narrow = |code: u16| ((u32::from(code) + 128) / 257) as u8;
     let whole = Rect::whole(image.size());
+    let mut wide: Vec<u16> = Vec::with_capacity(size.pixels() as usize * channels.count());
     if channels == Channels::Rgb {
-        resize::<U16x3>(image, whole, size, |_, band| samples.extend(band.iter().flat_map(|pixel| pixel.0.map(narrow))));
+        resize::<U16x3>(image, whole, size, |_, band| wide.extend(band.iter().flat_map(|pixel| pixel.0)));
     } else {
-        resize::<U16>(image, whole, size, |_, band| samples.extend(band.iter().map(|pixel| narrow(pixel.0))));
+        resize::<U16>(image, whole, size, |_, band| wide.extend(band.iter().map(|pixel| pixel.0)));
     }
-    ScanImage::new(size, channels, Samples::U8(samples)).expect("bands fill the copy")
+    let samples = match depth {
+        Depth::Sixteen => Samples::U16(wide),
+        Depth::Eight => Samples::U8(wide.into_iter().map(to_eight_bits).collect()),
+    };
+    ScanImage::new(size, channels, samples).expect("bands fill the copy")
 }
 
 /// A plane at another size; the same filters.

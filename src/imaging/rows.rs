@@ -86,7 +86,7 @@ impl Encode for u8 {
 
     #[inline(always)]
     fn narrowed(widened: u16) -> Self {
-        ((u32::from(widened) + 128) / 257) as Self
+        super::to_eight_bits(widened)
     }
 }
 

@@ -47,10 +47,11 @@ impl TreeError {
 }
 
 /// Refuses an output tree in an ingest root, the reverse, and an ingest root in another, also through links and second
-/// mounts: (ingest, output) pairs. Paths need not exist yet. Several collections may share an output tree.
-pub fn check_trees(trees: &[(PathBuf, PathBuf)]) -> Result<(), TreeError> {
+/// mounts. Each ingest root comes with the output trees of its collection. Paths need not exist yet. Several collections may share an
+/// output tree.
+pub fn check_trees(trees: &[(PathBuf, Vec<PathBuf>)]) -> Result<(), TreeError> {
     let ingests: Vec<_> = trees.iter().map(|(ingest, _)| Place::of(ingest)).collect();
-    let outputs: Vec<_> = trees.iter().map(|(_, output)| Place::of(output)).collect();
+    let outputs: Vec<_> = trees.iter().flat_map(|(_, outputs)| outputs).map(|output| Place::of(output)).collect();
     for (index, ingest) in ingests.iter().enumerate() {
         let mut others = ingests.iter().enumerate().filter(|(other, _)| *other != index);
         if let Some((_, outer)) = others.find(|(_, outer)| ingest.is_in(outer)) {
@@ -140,7 +141,7 @@ mod tests {
     }
 
     fn check(dir: &tempfile::TempDir, trees: &[(&str, &str)]) -> Result<(), TreeError> {
-        let trees: Vec<_> = trees.iter().map(|(a, b)| (dir.path().join(a), dir.path().join(b))).collect();
+        let trees: Vec<_> = trees.iter().map(|(a, b)| (dir.path().join(a), vec![dir.path().join(b)])).collect();
         check_trees(&trees)
     }
 

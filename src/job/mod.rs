@@ -11,7 +11,7 @@ mod state;
 mod time;
 
 pub use disposition::Disposition;
-pub use recipe::{PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
+pub use recipe::{OutputRecipe, PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
 pub use recipes::Recipes;
 pub use settlement::{Outcome, RetryPolicy, Settlement};
 pub use state::{JobState, ParseStateError, TRANSITIONS, Trigger};

@@ -32,6 +32,21 @@ pub struct SceneRecipe {
     pub max_height: u32,
 }
 
+/// How one derivative is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutputRecipe {
+    /// `source`, `jpeg`, `png` or `tiff`.
+    pub format: String,
+    /// JPEG quality 1..=100.
+    pub jpeg_quality: u8,
+    /// TIFF compression: `none`, `lzw` or `deflate`.
+    pub tiff_compression: String,
+    /// Longest side, pixels; null for the scan's own size.
+    pub max_side: Option<u32>,
+    /// The visible mark: `off`, `corner` or `strip`.
+    pub label: String,
+}
+
 /// The facts a recipe is made of. Adding a field changes every digest.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecipeFacts {
@@ -65,12 +80,11 @@ pub struct RecipeFacts {
     pub denoise_threshold: f32,
     /// The denoising network; `None` when denoising is off.
     pub denoiser: Option<WeightsRef>,
-    /// `source`, `jpeg`, `png` or `tiff`.
-    pub format: String,
-    /// JPEG quality 1..=100.
-    pub jpeg_quality: u8,
-    /// TIFF compression: `none`, `lzw` or `deflate`.
-    pub tiff_compression: String,
+    /// How the first derivative of a scan is written.
+    #[serde(flatten)]
+    pub output: OutputRecipe,
+    /// How the others are, in order.
+    pub further_outputs: Vec<OutputRecipe>,
     /// Whether the place where a picture was taken is left out of its metadata.
     pub strip_gps: bool,
     /// IPTC Digital Source Type that derivatives name.
@@ -137,9 +151,14 @@ pub(crate) mod tests {
             denoise_apply_to: "network".to_owned(),
             denoise_threshold: 7.0,
             denoiser: Some(weights("denoise")),
-            format: "source".to_owned(),
-            jpeg_quality: 92,
-            tiff_compression: "none".to_owned(),
+            output: OutputRecipe {
+                format: "source".to_owned(),
+                jpeg_quality: 92,
+                tiff_compression: "none".to_owned(),
+                max_side: None,
+                label: "off".to_owned(),
+            },
+            further_outputs: Vec::new(),
             strip_gps: false,
             digital_source_type: "compositeWithTrainedAlgorithmicMedia".to_owned(),
         }
@@ -155,13 +174,15 @@ pub(crate) mod tests {
     #[test]
     fn anything_that_changes_pixels_changes_the_digest() {
         let base = Recipe::new(facts()).digest();
-        let changes: [fn(&mut RecipeFacts); 8] = [
+        let changes: [fn(&mut RecipeFacts); 10] = [
             |facts| facts.precision = "fp32".to_owned(),
             |facts| facts.portrait.model.sha256 = Digest::of(b"other weights"),
             |facts| facts.other.max_height = 544,
             |facts| facts.denoise_threshold = 8.0,
             |facts| facts.scene_override = Some("portrait".to_owned()),
-            |facts| facts.jpeg_quality = 90,
+            |facts| facts.output.jpeg_quality = 90,
+            |facts| facts.output.label = "corner".to_owned(),
+            |facts| facts.further_outputs.push(facts.output.clone()),
             |facts| facts.preprocessing = "parity".to_owned(),
             |facts| facts.border = "off".to_owned(),
         ];

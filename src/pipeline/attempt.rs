@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::record::{Made, ScanFile, assemble};
-use super::{ApplyTo, MemoryBudget, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, ladder, prepare};
+use super::{ApplyTo, MemoryBudget, Output, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, ladder, prepare};
 use crate::codec::{self, ScanHeader};
 use crate::digest::Digest;
 use crate::imaging::{self, Preprocessing};
@@ -14,7 +14,7 @@ use crate::ingest::{self, RootIdentity};
 use crate::provenance::{JobRecord, Record};
 use crate::publish::{self, Existing, Publication};
 use crate::routing::{self, Scene};
-use crate::store::{ClaimedJob, Derivative};
+use crate::store::{ClaimedJob, Derivative, Further};
 
 /// What making a derivative needs besides the scan and its profile.
 #[derive(Debug, Clone)]
@@ -50,7 +50,9 @@ pub enum Attempt {
     Published {
         /// What the ledger remembers.
         derivative: Derivative,
-        /// Whether it was already there.
+        /// Those in the collection's other outputs.
+        further: Vec<Further>,
+        /// Whether all of it was already there.
         adopted: bool,
     },
     /// Left alone; words for a registrar.
@@ -59,14 +61,14 @@ pub enum Attempt {
 
 /// A scan was turned into a derivative, or left alone.
 #[derive(Debug)]
-pub enum Outcome {
-    /// File and record.
-    Derivative(Box<Made>),
+pub enum Outcome<T = Box<Made>> {
+    /// File and record, or several.
+    Derivative(T),
     /// Words for a registrar.
     Skipped(String),
 }
 
-/// Makes the derivative of one scan in memory. `relative` is where it is going to be published.
+/// Makes the first derivative of one scan in memory. `relative` is where it is going to be published.
 pub fn make(
     shop: &Workshop,
     profile: &Profile,
@@ -74,6 +76,20 @@ pub fn make(
     relative: &Path,
     watch: &mut Stopwatch,
 ) -> Result<Outcome, StageError> {
+    Ok(match make_all(shop, profile, scan, &[(profile.main(), relative)], watch)? {
+        Outcome::Derivative(mut made) => Outcome::Derivative(Box::new(made.remove(0))),
+        Outcome::Skipped(reason) => Outcome::Skipped(reason),
+    })
+}
+
+/// Makes derivatives of one scan in memory, as many as there are outputs; beside each, where it is going to be published.
+fn make_all(
+    shop: &Workshop,
+    profile: &Profile,
+    scan: &ScanFile<'_>,
+    outputs: &[(&Output, &Path)],
+    watch: &mut Stopwatch,
+) -> Result<Outcome<Vec<Made>>, StageError> {
     let header = codec::read_header(scan.bytes, &profile.limits)?;
     if let Some(skip) = routing::too_small(header.size, &profile.rules) {
         return Ok(Outcome::Skipped(skip.to_string()));
@@ -86,21 +102,27 @@ pub fn make(
     let coloured = ladder::colour(shop, profile, &mut prepared, watch)?;
     let chroma_p99 = inference::chroma_p99(&coloured.chroma);
     let chroma = imaging::crop_chroma(coloured.chroma, &prepared.copy.extent);
-    let facts = assemble::Facts {
-        scan,
-        profile,
-        prepared: &prepared,
-        said: &coloured.said,
-        chroma_p99,
-        precision: &coloured.precision,
-        setbacks: &coloured.setbacks,
-        device: shop.engine.device(),
-        relative,
-        made_at: super::now(),
-    };
-    let finished = finish::finish(&facts, &chroma, watch)?;
-    let record = assemble::record(&facts, &finished, watch.clone().into_millis());
-    Ok(Outcome::Derivative(Box::new(Made { finished, record })))
+    let made_at = super::now();
+    let mut all = Vec::with_capacity(outputs.len());
+    for &(output, relative) in outputs {
+        let facts = assemble::Facts {
+            scan,
+            profile,
+            output,
+            prepared: &prepared,
+            said: &coloured.said,
+            chroma_p99,
+            precision: &coloured.precision,
+            setbacks: &coloured.setbacks,
+            device: shop.engine.device(),
+            relative,
+            made_at,
+        };
+        let finished = finish::finish(&facts, &chroma, watch)?;
+        let record = assemble::record(&facts, &finished, watch.clone().into_millis());
+        all.push(Made { finished, record });
+    }
+    Ok(Outcome::Derivative(all))
 }
 
 /// Works on a claimed job until its derivative is published or the scan is left alone.
@@ -118,10 +140,15 @@ pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, 
     require_room(profile)?;
     let (root, relative, bytes) = watch.time("read", || read(place, claim, profile))?;
     let header = codec::read_header(&bytes, &profile.limits)?;
-    let target = derivative_path(profile, claim, &header);
-    // An earlier process may have died between publishing and settling.
-    if let Some(adopted) = adopt(&profile.output_root, &target, &claim.source, &claim.recipe)? {
-        return Ok(Attempt::Published { derivative: adopted, adopted: true });
+    // An earlier process may have died between publishing and settling, or between one output and the next.
+    let mut places = Vec::with_capacity(profile.outputs.len());
+    for output in &profile.outputs {
+        let target = derivative_path(output, claim, &header);
+        let there = adopt(&output.root, &target, &claim.source, &claim.recipe)?;
+        places.push((output, target, there));
+    }
+    if places.iter().all(|(.., there)| there.is_some()) {
+        return Ok(published(places, Vec::new()));
     }
     let _share = place.budget.acquire(cost_mib(&header, bytes.len() as u64, profile));
     let job = JobRecord {
@@ -131,23 +158,42 @@ pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, 
         collection: Some(claim.collection.clone()),
     };
     let scan = ScanFile { root: Some(&root), relative: &relative, bytes: &bytes, digest: claim.source, job };
-    let made = match make(&place.shop, profile, &scan, &target, &mut watch)? {
+    let missing: Vec<(&Output, &Path)> =
+        places.iter().filter(|(.., there)| there.is_none()).map(|(output, target, _)| (*output, target.as_path())).collect();
+    let made = match make_all(&place.shop, profile, &scan, &missing, &mut watch)? {
         Outcome::Derivative(made) => made,
         Outcome::Skipped(reason) => return Ok(Attempt::Skipped(reason)),
     };
-    let record = made.record.to_json();
     crate::faults::point("publish");
-    publish::publish(&Publication {
-        output_root: &profile.output_root,
-        relative: &target,
+    let records: Vec<String> = made.iter().map(|made| made.record.to_json()).collect();
+    let fence = format!("{}-{}", claim.id, claim.claim_no);
+    let publications = missing.iter().zip(made.iter().zip(&records)).map(|((output, relative), (made, record))| Publication {
+        output_root: &output.root,
+        relative,
         image: &made.finished.bytes,
         record: record.as_bytes(),
-        fence: &format!("{}-{}", claim.id, claim.claim_no),
+        fence: &fence,
         min_free_bytes: profile.min_free_bytes,
-    })?;
+    });
+    publish::publish_all(&publications.collect::<Vec<_>>())?;
     crate::faults::point("settle");
-    let derivative = Derivative { relative: target, digest: made.finished.digest, record };
-    Ok(Attempt::Published { derivative, adopted: false })
+    let fresh = made.iter().zip(records).map(|(made, record)| (made.finished.digest, record)).collect();
+    Ok(published(places, fresh))
+}
+
+/// Every derivative in its place: those that were there, and `fresh` ones, digest and record, for the rest in order.
+fn published(places: Vec<(&Output, PathBuf, Option<Derivative>)>, fresh: Vec<(Digest, String)>) -> Attempt {
+    let adopted = fresh.is_empty();
+    let mut fresh = fresh.into_iter();
+    let mut all = places.into_iter().map(|(output, relative, there)| {
+        let derivative = there.unwrap_or_else(|| {
+            let (digest, record) = fresh.next().expect("what was not there was made");
+            Derivative { relative, digest, record }
+        });
+        Further { root: output.root.clone(), derivative }
+    });
+    let first = all.next().expect("a profile has an output").derivative;
+    Attempt::Published { derivative: first, further: all.collect(), adopted }
 }
 
 /// What a job comes to before its scan is read.
@@ -192,11 +238,12 @@ fn is_variant(base: &Profile, claim: &ClaimedJob) -> bool {
 
 /// A full output volume is found before a picture is made, not after; one that cannot be written is publish's to name.
 fn require_room(profile: &Profile) -> Result<(), StageError> {
-    let root = &profile.output_root;
-    // A root that cannot be asked is publish's to name.
-    let Ok(free) = publish::free_bytes(root) else { return Ok(()) };
-    if free < profile.min_free_bytes {
-        return Err(StageError::no_room(root, free >> 20, profile.min_free_bytes >> 20));
+    for Output { root, .. } in &profile.outputs {
+        // A root that cannot be asked is publish's to name.
+        let Ok(free) = publish::free_bytes(root) else { continue };
+        if free < profile.min_free_bytes {
+            return Err(StageError::no_room(root, free >> 20, profile.min_free_bytes >> 20));
+        }
     }
     Ok(())
 }
@@ -226,8 +273,8 @@ fn is_online(place: &Workplace, collection: &str, root: &Path) -> bool {
     identities.get(collection).is_none_or(|known| (known.device, known.inode) == (found.dev(), found.ino()))
 }
 
-fn derivative_path(profile: &Profile, claim: &ClaimedJob, header: &ScanHeader) -> PathBuf {
-    let extension = profile.format.of(header.format).extension();
+fn derivative_path(output: &Output, claim: &ClaimedJob, header: &ScanHeader) -> PathBuf {
+    let extension = output.format.of(header.format).extension();
     publish::derivative_path(&claim.relative, &claim.source, &claim.recipe, extension)
 }
 
@@ -247,7 +294,11 @@ pub fn adopt(output_root: &Path, target: &Path, source: &Digest, recipe: &Digest
 /// Memory an attempt needs at its peak, MiB: while the scan is decoded, or, mostly, while the derivative is decoded once more to
 /// be compared: then the scan, the result, its encoded form and what came of that are all there. The file always is.
 pub fn cost_mib(header: &ScanHeader, file_bytes: u64, profile: &Profile) -> u64 {
-    cost(header, file_bytes, profile.format, profile.denoise.apply_to, profile.preprocessing)
+    let one = |output: &Output| cost(header, file_bytes, output.format, profile.denoise.apply_to, profile.preprocessing);
+    // One after the other is made, and those that are made wait for the last: of each its encoded form, at most as large as a picture.
+    let waiting =
+        profile.outputs.len().saturating_sub(1) as u64 * ((header.size.pixels() * 3 * u64::from(header.bit_depth / 8)) >> 20);
+    profile.outputs.iter().map(one).max().unwrap_or(0) + waiting
 }
 
 fn cost(header: &ScanHeader, file_bytes: u64, format: OutputFormat, apply_to: ApplyTo, preprocessing: Preprocessing) -> u64 {

@@ -4,7 +4,7 @@ use super::record::assemble::Facts;
 use super::{StageError, Stopwatch};
 use crate::codec::{self, Against, Format, Verified};
 use crate::digest::Digest;
-use crate::imaging::{self, ChromaPlanes, Depth, Lightness, Preprocessing, Size};
+use crate::imaging::{self, ChromaPlanes, Depth, Label, Lightness, Preprocessing, Rect, ScanImage, Size};
 use crate::metadata::{self, Account, Carried, Origin};
 
 /// A derivative that may leave the house.
@@ -30,32 +30,57 @@ pub struct Finished {
 
 /// `chroma` shows the content of the extent, padding cropped away: the picture in the scan. Its borders stay without colour.
 pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopwatch) -> Result<Finished, StageError> {
-    let (profile, prepared) = (facts.profile, facts.prepared);
+    let (profile, prepared, output) = (facts.profile, facts.prepared, facts.output);
     let scan = &prepared.scan;
     let lightness = prepared.lightness.as_ref().map_or(Lightness::Source, Lightness::Replaced);
-    let format = profile.format.of(scan.header.format);
+    let format = output.format.of(scan.header.format);
     // A JPEG has 8 bits: what is rounded once is not rounded twice.
     let depth = if format == Format::Jpeg { Depth::Eight } else { Depth::of(scan.header.bit_depth) };
     let recombined = watch.time("recombine", || match profile.preprocessing {
         Preprocessing::Fit => imaging::recombine_within(&scan.image, prepared.area.rect, lightness, chroma, depth),
         Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma, depth),
     });
-    let (bit_depth, size) = (recombined.image.bit_depth(), recombined.image.size());
-    let (carried, metadata) = watch.time("metadata", || carry(facts, format, size));
-    let bytes = watch.time("encode", || codec::encode(&recombined.image, format, &profile.encode, &carried))?;
+    let whole = recombined.image.size();
+    let image = watch.time("reduce", || reduced(recombined.image, output.max_side, depth));
+    let scale = f64::from(image.size().width) / f64::from(whole.width);
+    let is_whole = image.size() == whole && output.label == Label::Off;
+    let area = scaled(prepared.area.rect, scale, image.size());
+    let image = watch.time("label", || imaging::labelled(image, area, output.label));
+    let (bit_depth, size) = (image.bit_depth(), image.size());
+    let (carried, metadata) = watch.time("metadata", || carry(facts, format, size, scale));
+    let bytes = watch.time("encode", || codec::encode(&image, format, &output.encode, &carried))?;
     let against = match profile.preprocessing {
-        Preprocessing::Fit => Against::Scan(&scan.image, lightness),
-        // Clipping colours changes their lightness: that is the authors' way, and no fault of the file.
-        Preprocessing::Parity => Against::Encoded,
+        Preprocessing::Fit if is_whole => Against::Scan(&scan.image, lightness),
+        // Clipping colours changes their lightness: that is the authors' way, and no fault of the file. A reduced or labelled picture has
+        // no pixel by pixel to compare with.
+        Preprocessing::Fit | Preprocessing::Parity => Against::Encoded,
     };
-    let verified = watch.time("verify", || codec::verify(&bytes, recombined.image, format, against))?;
+    let verified = watch.time("verify", || codec::verify(&bytes, image, format, against))?;
     let digest = watch.time("hash", || Digest::of(&bytes));
     let out_of_gamut_share = recombined.out_of_gamut_share;
     Ok(Finished { bytes, digest, format, size, bit_depth, verified, metadata, out_of_gamut_share })
 }
 
+/// The picture with no side longer than `max_side`.
+fn reduced(image: ScanImage, max_side: Option<u32>, depth: Depth) -> ScanImage {
+    let Size { width, height } = image.size();
+    let longest = width.max(height);
+    let Some(max_side) = max_side.filter(|&max_side| max_side < longest) else { return image };
+    let side = |side: u32| (f64::from(side) * f64::from(max_side) / f64::from(longest)).round().max(1.0) as u32;
+    imaging::reduced(&image, Size::new(side(width), side(height)), depth)
+}
+
+/// A rectangle of a scan in its reduced picture.
+fn scaled(rect: Rect, scale: f64, size: Size) -> Rect {
+    let at = |position: u32, most: u32| ((f64::from(position) * scale).round() as u32).min(most);
+    let (left, top) = (at(rect.left, size.width - 1), at(rect.top, size.height - 1));
+    let (right, bottom) = (at(rect.left + rect.width, size.width), at(rect.top + rect.height, size.height));
+    Rect { left, top, width: right.saturating_sub(left).max(1), height: bottom.saturating_sub(top).max(1) }
+}
+
 /// What the scan says of itself and what the derivative says of its making.
-fn carry(facts: &Facts<'_>, format: Format, size: Size) -> (Carried, Account) {
+/// Of a reduced picture `scale` is how much smaller it is: the same inches have fewer pixels.
+fn carry(facts: &Facts<'_>, format: Format, size: Size, scale: f64) -> (Carried, Account) {
     let Facts { scan, profile, prepared, .. } = facts;
     let model = &profile.scene(prepared.route.scene).model;
     let origin = Origin {
@@ -71,7 +96,7 @@ fn carry(facts: &Facts<'_>, format: Format, size: Size) -> (Carried, Account) {
         scene: prepared.route.scene.as_str(),
         media_type: format.media_type(),
         size: (size.width, size.height),
-        dpi: prepared.scan.dpi,
+        dpi: prepared.scan.dpi.map(|(x, y)| (x * scale, y * scale)),
         turned: prepared.scan.orientation != 1,
     };
     metadata::carry(&prepared.scan.metadata, &origin, profile.metadata, format.room())

@@ -30,7 +30,7 @@ pub use failure::{Recovery, StageError};
 pub use finish::Finished;
 pub use gate::Gate;
 pub use prepare::{NetworkCopy, Preparation, Prepared};
-pub use profile::{ApplyTo, DenoiseProfile, ModelFacts, OutputFormat, Profile, SceneProfile};
+pub use profile::{ApplyTo, DenoiseProfile, ModelFacts, Output, OutputFormat, Profile, SceneProfile};
 pub use record::{Made, ScanFile};
 pub use stopwatch::Stopwatch;
 pub(crate) use worker::now;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::codec::{DecodeLimits, EncodeSettings, Format};
 use crate::digest::Digest;
-use crate::imaging::{Border, Preprocessing, Sizing};
+use crate::imaging::{Border, Label, Preprocessing, Sizing};
 use crate::inference::Precision;
 use crate::job::{Recipe, WeightsRef};
 use crate::metadata;
@@ -61,6 +61,21 @@ impl OutputFormat {
     }
 }
 
+/// One derivative of every scan: where it goes, and how it is written.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// Root of its tree.
+    pub root: PathBuf,
+    /// Format.
+    pub format: OutputFormat,
+    /// Encoder settings.
+    pub encode: EncodeSettings,
+    /// Longest side, pixels; a larger picture is reduced to it.
+    pub max_side: Option<u32>,
+    /// Whether and where it says that its colours are a machine's.
+    pub label: Label,
+}
+
 /// What a record says of a model beside its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelFacts {
@@ -81,8 +96,8 @@ pub struct Profile {
     pub collection: String,
     /// Where scans come from.
     pub ingest_root: PathBuf,
-    /// Where derivatives go.
-    pub output_root: PathBuf,
+    /// The derivatives of every scan; never none. The first is the one that the ledger names.
+    pub outputs: Vec<Output>,
     /// What decides the pixels.
     pub recipe: Recipe,
     /// Bounds on what is decoded.
@@ -107,10 +122,6 @@ pub struct Profile {
     pub border: Border,
     /// Precision asked for.
     pub precision: Precision,
-    /// Format of derivatives.
-    pub format: OutputFormat,
-    /// Encoder settings.
-    pub encode: EncodeSettings,
     /// What of the scan's metadata goes on.
     pub metadata: metadata::Policy,
     /// Room that stays free on the output volume, bytes.
@@ -125,6 +136,11 @@ impl Profile {
     pub fn decided(&self, scene: Scene, decision: &Decision) -> Self {
         let rules = RoutingRules { scene_override: Some(scene), decision: Some(decision.clone()), ..self.rules.clone() };
         Self { recipe: self.recipe.for_scene(scene), rules, ..self.clone() }
+    }
+
+    /// The first derivative.
+    pub fn main(&self) -> &Output {
+        self.outputs.first().expect("a profile has an output")
     }
 
     /// How pictures of `scene` are coloured.

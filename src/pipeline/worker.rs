@@ -164,13 +164,15 @@ async fn work_on(shared: &Arc<Shared>, claim: ClaimedJob) -> Result<(), StoreErr
     let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let derivative = match &result {
         Ok(Attempt::Published { derivative, .. }) => {
-            let root = shared.place.profiles.get(&claim.collection).map(|profile| profile.output_root.as_path());
+            let root = shared.place.profiles.get(&claim.collection).map(|profile| profile.main().root.as_path());
             root.map(|root| root.join(&derivative.relative))
         }
         _ => None,
     };
     let (ending, told) = match result {
-        Ok(Attempt::Published { derivative, adopted }) => (Ending::completed(derivative, adopted, duration_ms), (None, None)),
+        Ok(Attempt::Published { derivative, further, adopted }) => {
+            (Ending::completed(derivative, further, adopted, duration_ms), (None, None))
+        }
         Ok(Attempt::Skipped(reason)) => (Ending::skipped(reason.clone()), (Some(reason), None)),
         Err(error) => {
             let told = (Some(error.reason.clone()), error.hint.clone());

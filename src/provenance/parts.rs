@@ -106,8 +106,14 @@ pub struct DerivativeRecord {
     /// Colour space of its samples, whose profile it carries: `srgb`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub colour_space: String,
+    /// Longest side that the output asked for, pixels; null for the scan's own size.
+    #[serde(default)]
+    pub max_side: Option<u32>,
+    /// The visible mark "AI-colorized": `off`, `corner` or `strip`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub label: String,
     /// Largest and mean |ΔL*| between the scan under its profile (or its denoised lightness, where that is published; under parity the
-    /// picture that was encoded) and the file decoded once more.
+    /// picture that was encoded, and so for a reduced or labelled one) and the file decoded once more.
     #[serde(default)]
     pub lightness_max_difference: f32,
     /// See above.

@@ -20,7 +20,7 @@ pub use parts::{replace_file, sweep_parts};
 pub use volume::free_bytes;
 
 use crate::digest::Digest;
-use folder::{Commit, Folder, Found};
+use folder::{Commit, Folder, Found, Part};
 
 /// A derivative on its way out.
 #[derive(Debug)]
@@ -86,28 +86,64 @@ pub fn existing(output_root: &Path, relative: &Path) -> Result<Existing, Publish
 /// An image that is already there with the same bytes is kept and gets this record; with other bytes it is a conflict,
 /// and neither it nor its record is touched.
 pub fn publish(publication: &Publication<'_>) -> Result<(), PublishError> {
-    let Publication { output_root, relative, image, record, fence, min_free_bytes } = *publication;
-    let (folders, name) = split(relative)?;
-    volume::require_room(output_root, min_free_bytes, (image.len() + record.len()) as u64)?;
-    let folder = Folder::create(output_root)?.descend_creating(&folders)?;
-    let record_name = record_name(name);
-    let conflict = || PublishError::Conflict { path: output_root.join(relative) };
-    match folder.compare(name, image)? {
-        Found::Other => return Err(conflict()),
-        Found::Same if folder.compare(&record_name, record)? == Found::Same => return Ok(()),
-        Found::Same => return folder.write_part(&record_name, fence, record)?.replace(),
-        Found::Nothing => {}
-    }
-    folder.write_part(&record_name, fence, record)?.replace()?;
-    crate::faults::point("publish.between");
-    match folder.write_part(name, fence, image)?.commit_new()? {
-        Commit::Done => Ok(()),
-        Commit::Taken if folder.compare(name, image)? == Found::Same => Ok(()),
-        Commit::Taken => {
-            // Somebody's picture came between: our record would tell lies about it.
-            folder.remove_if_same(&record_name, record)?;
-            Err(conflict())
+    publish_all(std::slice::from_ref(publication))
+}
+
+/// Commits several derivatives of one scan, all or none: what can fail for want of room or because of another file is tried before
+/// anything gets its name, and what got it is taken back when another does not. A crash in the middle leaves some, each with its record;
+/// whoever makes the rest anew finds those in place.
+pub fn publish_all(publications: &[Publication<'_>]) -> Result<(), PublishError> {
+    let mut places = Vec::with_capacity(publications.len());
+    for publication in publications {
+        let (folders, name) = split(publication.relative)?;
+        let bytes = publications.iter().filter(|other| other.output_root == publication.output_root);
+        let bytes: usize = bytes.map(|other| other.image.len() + other.record.len()).sum();
+        volume::require_room(publication.output_root, publication.min_free_bytes, bytes as u64)?;
+        let folder = Folder::create(publication.output_root)?.descend_creating(&folders)?;
+        let found = folder.compare(name, publication.image)?;
+        if found == Found::Other {
+            return Err(publication.conflict());
         }
+        places.push((folder, name, record_name(name), found));
+    }
+    let mut parts = Vec::with_capacity(publications.len());
+    for ((folder, name, record_name, found), publication) in places.iter().zip(publications) {
+        let Publication { image, record, fence, .. } = *publication;
+        let is_recorded = *found == Found::Same && folder.compare(record_name, record)? == Found::Same;
+        let record = if is_recorded { None } else { Some(folder.write_part(record_name, fence, record)?) };
+        let image = if *found == Found::Same { None } else { Some(folder.write_part(name, fence, image)?) };
+        parts.push((record, image));
+    }
+    for (index, (record, image)) in parts.into_iter().enumerate() {
+        if index > 0 {
+            crate::faults::point("publish.next");
+        }
+        record.map_or(Ok(()), Part::replace)?;
+        let Some(image) = image else { continue };
+        crate::faults::point("publish.between");
+        let ((folder, name, record_name, _), publication) = (&places[index], &publications[index]);
+        match image.commit_new()? {
+            Commit::Done => {}
+            Commit::Taken if folder.compare(name, publication.image)? == Found::Same => {}
+            Commit::Taken => {
+                // Somebody's picture came between: our record would tell lies about it, and its fellows would be without it.
+                folder.remove_if_same(record_name, publication.record)?;
+                for ((folder, name, record_name, found), earlier) in places[..index].iter().zip(publications) {
+                    if *found == Found::Nothing {
+                        folder.remove_if_same(name, earlier.image)?;
+                        folder.remove_if_same(record_name, earlier.record)?;
+                    }
+                }
+                return Err(publication.conflict());
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Publication<'_> {
+    fn conflict(&self) -> PublishError {
+        PublishError::Conflict { path: self.output_root.join(self.relative) }
     }
 }
 

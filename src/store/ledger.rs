@@ -52,6 +52,15 @@ pub struct Derivative {
     pub record: String,
 }
 
+/// A derivative in another output of the collection than the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Further {
+    /// Root of that output.
+    pub root: PathBuf,
+    /// The derivative, its path below that root.
+    pub derivative: Derivative,
+}
+
 /// The end of an attempt, ready to be written.
 #[derive(Debug, Clone)]
 pub struct Ending {
@@ -60,29 +69,44 @@ pub struct Ending {
     reason: Option<String>,
     hint: Option<String>,
     derivative: Option<Derivative>,
+    further: Vec<Further>,
     details: Value,
 }
 
 impl Ending {
     /// Published, or adopted because it was already in place.
-    pub fn completed(derivative: Derivative, adopted: bool, duration_ms: u64) -> Self {
-        let details = json!({
+    pub fn completed(derivative: Derivative, further: Vec<Further>, adopted: bool, duration_ms: u64) -> Self {
+        let mut details = json!({
             "derivative": derivative.relative.to_string_lossy(), "sha256": derivative.digest,
             "adopted": adopted, "duration_ms": duration_ms,
         });
-        Self { settlement: Settlement::Complete, stage: None, reason: None, hint: None, derivative: Some(derivative), details }
+        if !further.is_empty() {
+            let one = |Further { root, derivative }: &Further| json!({ "derivative": root.join(&derivative.relative).to_string_lossy(), "sha256": derivative.digest });
+            details["further"] = further.iter().map(one).collect();
+        }
+        Self { derivative: Some(derivative), further, ..Self::without(Settlement::Complete, None, None, None, details) }
+    }
+
+    fn without(
+        settlement: Settlement,
+        stage: Option<String>,
+        reason: Option<String>,
+        hint: Option<String>,
+        details: Value,
+    ) -> Self {
+        Self { settlement, stage, reason, hint, derivative: None, further: Vec::new(), details }
     }
 
     /// Left alone, and why.
     pub fn skipped(reason: String) -> Self {
         let details = json!({ "reason": reason });
-        Self { settlement: Settlement::Skip, stage: None, reason: Some(reason), hint: None, derivative: None, details }
+        Self::without(Settlement::Skip, None, Some(reason), None, details)
     }
 
     /// Failed, given back or given up; `settlement` says which.
     pub fn failed(settlement: Settlement, stage: &str, reason: String, hint: Option<String>) -> Self {
         let details = json!({ "stage": stage, "reason": reason, "hint": hint });
-        Self { settlement, stage: Some(stage.to_owned()), reason: Some(reason), hint, derivative: None, details }
+        Self::without(settlement, Some(stage.to_owned()), Some(reason), hint, details)
     }
 
     /// What was decided.
@@ -266,7 +290,7 @@ async fn settle_in(
     ending: &Ending,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
-    let Ending { settlement, stage, reason, hint, derivative, details } = ending;
+    let Ending { settlement, stage, reason, hint, derivative, further, details } = ending;
     let state = settlement.state();
     let not_before = settlement.not_before().unwrap_or(now).0;
     let done = sqlx::query(
@@ -291,6 +315,18 @@ async fn settle_in(
     .map_err(StoreError::doing("settle a job"))?;
     if done.rows_affected() != 1 {
         return Err(StoreError::StaleClaim { job, claim_no });
+    }
+    for (place, Further { root, derivative }) in (1_i64..).zip(further) {
+        sqlx::query("INSERT INTO further (job_id, place, root, relative, digest, record) VALUES (?, ?, ?, ?, ?, ?)")
+            .bind(job)
+            .bind(place)
+            .bind(bytes_of(root))
+            .bind(bytes_of(&derivative.relative))
+            .bind(derivative.digest.as_bytes().as_slice())
+            .bind(&derivative.record)
+            .execute(&mut **tx)
+            .await
+            .map_err(StoreError::doing("record a derivative"))?;
     }
     append(tx, now, Some(job), Some(claim_no), settlement.trigger().as_str(), details).await
 }

@@ -14,7 +14,7 @@ mod roots;
 
 pub use decision::{Decided, Said, Subject};
 pub use error::StoreError;
-pub use ledger::{ClaimedJob, Derivative, Ending, Recovered};
+pub use ledger::{ClaimedJob, Derivative, Ending, Further, Recovered};
 pub use open::{Store, StoreLock, refuse_network_file_system};
 pub use recording::Recorded;
 pub use reports::{Counts, EventRow, JobDetail, JobFilter, JobRow, SightingRow};

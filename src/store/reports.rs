@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sqlx::FromRow;
 
 use super::decision::{Said, said};
-use super::ledger::{bytes_of, digest_of, path_of};
+use super::ledger::{Derivative, Further, bytes_of, digest_of, path_of};
 use super::{Store, StoreError};
 use crate::digest::Digest;
 use crate::job::{JobState, UnixMillis};
@@ -117,6 +117,8 @@ pub struct JobDetail {
     pub sightings: Vec<SightingRow>,
     /// What a person decided about its scan.
     pub said: Option<Said>,
+    /// Its derivatives beside the first.
+    pub further: Vec<Further>,
 }
 
 #[derive(FromRow)]
@@ -243,7 +245,8 @@ impl Store {
             true => self.said_of_job(id).await?,
             false => None,
         };
-        Ok(Some(JobDetail { job, events, sightings, said }))
+        let further = self.further(job.id).await?;
+        Ok(Some(JobDetail { job, events, sightings, said, further }))
     }
 
     async fn said_of_job(&self, id: i64) -> Result<Option<Said>, StoreError> {
@@ -271,13 +274,30 @@ impl Store {
         rows.into_iter().map(JobRow::try_from).collect()
     }
 
-    /// Jobs whose source, or whose derivative, has this digest.
-    pub async fn jobs_of_digest(&self, digest: Digest) -> Result<Vec<JobRow>, StoreError> {
-        let rows: Vec<RawJob> = sqlx::query_as(select_jobs!("s.digest = ?1 OR j.derivative_digest = ?1 ORDER BY j.id"))
-            .bind(digest.as_bytes().as_slice())
+    /// The derivatives of a job beside its first, in the order of the collection's outputs.
+    pub async fn further(&self, job: i64) -> Result<Vec<Further>, StoreError> {
+        type Row = (Vec<u8>, Vec<u8>, Vec<u8>, String);
+        let rows: Vec<Row> = sqlx::query_as("SELECT root, relative, digest, record FROM further WHERE job_id = ? ORDER BY place")
+            .bind(job)
             .fetch_all(&self.reader)
             .await
-            .map_err(StoreError::doing("find jobs of a digest"))?;
+            .map_err(StoreError::doing("read derivatives"))?;
+        let one = |(root, relative, digest, record): Row| {
+            let derivative = Derivative { relative: path_of(relative), digest: digest_of(&digest)?, record };
+            Ok(Further { root: path_of(root), derivative })
+        };
+        rows.into_iter().map(one).collect()
+    }
+
+    /// Jobs whose source, or one of whose derivatives, has this digest.
+    pub async fn jobs_of_digest(&self, digest: Digest) -> Result<Vec<JobRow>, StoreError> {
+        let rows: Vec<RawJob> = sqlx::query_as(select_jobs!(
+            "s.digest = ?1 OR j.derivative_digest = ?1 OR j.id IN (SELECT job_id FROM further WHERE digest = ?1) ORDER BY j.id"
+        ))
+        .bind(digest.as_bytes().as_slice())
+        .fetch_all(&self.reader)
+        .await
+        .map_err(StoreError::doing("find jobs of a digest"))?;
         rows.into_iter().map(JobRow::try_from).collect()
     }
 }

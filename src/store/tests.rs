@@ -69,7 +69,7 @@ fn stable(name: &str, bytes: &[u8], now: i64) -> StableFile {
 fn completed() -> Ending {
     let digest = Digest::of(b"derivative");
     let relative = PathBuf::from("a--0--0.jpg");
-    Ending::completed(Derivative { relative, digest, record: "{}".to_owned() }, false, 12)
+    Ending::completed(Derivative { relative, digest, record: "{}".to_owned() }, Vec::new(), false, 12)
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ mod metadata;
 mod onnx;
 /// Roots and volumes that go away, fill up and come back.
 mod outages;
+/// Several derivatives of one scan.
+mod outputs;
 /// What the authors' Python pipeline made, made again.
 mod parity;
 /// How near the colours come to known ones.

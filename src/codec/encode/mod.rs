@@ -18,7 +18,7 @@ use png::{
 use super::format::UnknownWord;
 use super::{Carried, Channels, EncodeError, Format};
 use crate::colour::srgb_profile;
-use crate::imaging::{Samples, ScanImage};
+use crate::imaging::{Samples, ScanImage, to_eight_bits};
 
 /// Longest side a JPEG can have, pixels: its fields have 16 bits.
 const JPEG_MAX_SIDE: u32 = 65_535;
@@ -157,11 +157,6 @@ fn jpeg_samples(image: &ScanImage) -> (Cow<'_, [u8]>, JpegPixels) {
         }
         Samples::U16(samples) => (samples.iter().copied().map(to_eight_bits).collect(), color),
     }
-}
-
-/// The nearest of 256 equal steps: 65535 is 255 × 257.
-fn to_eight_bits(sample: u16) -> u8 {
-    ((u32::from(sample) + 128) / 257) as u8
 }
 
 fn encode_png(image: &ScanImage, carried: &Carried) -> Result<Vec<u8>, png::EncodingError> {

@@ -77,7 +77,7 @@ async fn claim_and_settle(store: &Store, now: UnixMillis) -> Result<(f64, f64), 
         claims.push(start.elapsed().as_secs_f64() * 1e3);
         let derivative = Derivative { relative: claim.relative.clone(), digest: claim.source, record: "{}".to_owned() };
         let start = Instant::now();
-        store.settle(&claim, &Ending::completed(derivative, false, 1), now).await?;
+        store.settle(&claim, &Ending::completed(derivative, Vec::new(), false, 1), now).await?;
         settlements.push(start.elapsed().as_secs_f64() * 1e3);
     }
     Ok((median(claims), median(settlements)))

@@ -182,7 +182,7 @@ impl Done {
         let own = file.file_name().map_or(file, Path::new);
         let header = codec::read_header(&bytes, &profile.limits).map_err(|error| Failure::new(Exit::Failed, error, None))?;
         self.pixels += header.size.pixels();
-        let relative = PathBuf::from(format!("{name}.{}", profile.format.of(header.format).extension()));
+        let relative = PathBuf::from(format!("{name}.{}", profile.main().format.of(header.format).extension()));
         let cost = pipeline::cost_mib(&header, bytes.len() as u64, profile);
         let _share = self.watch.time("memory", || budget.acquire(cost));
         let job = JobRecord { id: None, claim: None, failures: 0, collection: None };

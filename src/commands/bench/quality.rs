@@ -37,8 +37,9 @@ pub(super) fn measure(settings: &Settings, directory: &Path) -> Result<Measured,
     let catalogue = Catalogue::open(&settings.models)?;
     let mut profile = daemon::common_profile(settings, &catalogue)?;
     // Without loss, and quickly made: what is compared is the colour, not an encoder.
-    profile.format = OutputFormat::Fixed(Format::Tiff);
-    profile.encode = LOSSLESS;
+    for output in &mut profile.outputs {
+        (output.format, output.encode) = (OutputFormat::Fixed(Format::Tiff), LOSSLESS);
+    }
     let (shop, device) = daemon::workshop(settings, &catalogue, [&profile])?;
     let device = serde_json::from_str(&device).expect("the report was written as JSON");
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());

@@ -17,7 +17,7 @@ const LEAST_INODES: u64 = 10_000;
 pub(super) fn disks(settings: &Settings) -> Vec<Check> {
     let mut checks = vec![state_disk(&settings.state)];
     for one in &settings.collections {
-        checks.push(output_disk(one));
+        checks.extend(one.outputs.iter().map(|output| output_disk(one, &output.path)));
     }
     checks
 }
@@ -37,8 +37,7 @@ fn state_disk(state: &Path) -> Check {
     }
 }
 
-fn output_disk(one: &CollectionSettings) -> Check {
-    let output = &one.output;
+fn output_disk(one: &CollectionSettings, output: &Path) -> Check {
     let wanted = one.profile.min_free_bytes;
     let free = match publish::free_bytes(output) {
         Ok(free) => free,
@@ -64,7 +63,7 @@ pub(super) fn rights(settings: &Settings) -> Vec<Check> {
     let mut checks = vec![writable("the state directory", &settings.state)];
     for one in &settings.collections {
         checks.push(readable(one));
-        checks.push(writable(&format!("the output of {}", one.name), &one.output));
+        checks.extend(one.outputs.iter().map(|output| writable(&format!("the output of {}", one.name), &output.path)));
     }
     if let Err(error) = ingest::check_trees(&settings.trees()) {
         let hint = error.hint().map(Into::into);

@@ -28,7 +28,7 @@ fn the_printed_settings_are_a_configuration_that_says_what_the_workflow_says() {
     assert_eq!(profile.other.model, "ddcolor-paper");
     assert_eq!((profile.other.extent.min_height, profile.other.extent.max_height), (640, 640));
     assert_eq!((profile.preprocessing, profile.denoise.apply_to), (Preprocessing::Parity, DenoiseScope::Off));
-    assert_eq!(profile.format, OutputChoice::Fixed(crate::codec::Format::Png));
+    assert_eq!(profile.writing.format, OutputChoice::Fixed(crate::codec::Format::Png));
     assert!(
         text.contains("# Not in the catalogue yet: `autochrome models import ddcolor_paper.pth --id ddcolor-paper`"),
         "{text}"

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::{ApplyTo, Finished, Prepared, Profile};
+use super::super::{ApplyTo, Finished, Output, Prepared, Profile};
 use super::ScanFile;
 use crate::colour::Meaning;
 use crate::imaging::{PictureArea, Rect};
@@ -20,6 +20,7 @@ use crate::provenance::{
 pub(in crate::pipeline) struct Facts<'a> {
     pub(in crate::pipeline) scan: &'a ScanFile<'a>,
     pub(in crate::pipeline) profile: &'a Profile,
+    pub(in crate::pipeline) output: &'a Output,
     pub(in crate::pipeline) prepared: &'a Prepared,
     pub(in crate::pipeline) said: &'a Said,
     pub(in crate::pipeline) chroma_p99: f32,
@@ -94,6 +95,8 @@ fn derivative(facts: &Facts<'_>, finished: &Finished) -> DerivativeRecord {
         height: finished.size.height,
         bit_depth: finished.bit_depth,
         colour_space: "srgb".to_owned(),
+        max_side: facts.output.max_side,
+        label: facts.output.label.word().to_owned(),
         lightness_max_difference: finished.verified.max,
         lightness_mean_difference: finished.verified.mean,
     }
@@ -228,6 +231,7 @@ fn why_absent(path: &str) -> &'static str {
         "job.id" | "job.claim" | "job.collection" | "source.root" => "made without a ledger",
         "source.colour.name" => "the file names none",
         "source.colour.icc_sha256" => "the file has no ICC profile",
+        "derivative.max_side" => "it has the scan's own size",
         "route.override" => "no scene was fixed by the collection or a person",
         "denoise.lightness_sigma" => "the published lightness was not to be denoised",
         "denoise.model" => "no denoising was applied",

@@ -1,0 +1,83 @@
+//! The outputs of a collection: one path, or a list of them, each written in its own way.
+
+use std::path::PathBuf;
+
+use super::Scope;
+use crate::codec::{EncodeSettings, Format, TiffCompression};
+use crate::config::layers::Collection;
+use crate::config::problems::Problem;
+use crate::config::settings::{OutputChoice, OutputSettings, WritingSettings};
+use crate::imaging::Label;
+
+impl<'a> Scope<'a> {
+    /// The derivatives of every scan.
+    pub(super) fn outputs(&self) -> Vec<OutputSettings> {
+        match self.outputs {
+            [] => vec![OutputSettings { path: self.path("output"), writing: self.writing() }],
+            _ => self.listed().iter().map(|one| OutputSettings { path: one.path("path"), writing: one.writing() }).collect(),
+        }
+    }
+
+    /// The outputs of a collection that lists them.
+    pub(super) fn listed(&self) -> Vec<Scope<'a>> {
+        let of = |output: &'a Collection| Scope {
+            via: self.own,
+            own: Some(&output.entries),
+            outputs: &[],
+            shown: output.shown.clone(),
+            ..*self
+        };
+        self.outputs.iter().map(of).collect()
+    }
+
+    /// Outputs whose derivatives would have the same names.
+    pub(super) fn clashes(&self) -> Vec<Problem> {
+        let listed = self.listed();
+        let places: Vec<_> = listed
+            .iter()
+            .filter(|one| one.find("path").is_some())
+            .map(|one| (one, one.path("path"), one.writing().format))
+            .collect();
+        let mut found = Vec::new();
+        for (index, (one, path, format)) in places.iter().enumerate() {
+            let same = |(_, other, theirs): &&(&Scope<'_>, PathBuf, OutputChoice)| {
+                path == other && (format == theirs || [format, theirs].contains(&&OutputChoice::Source))
+            };
+            if places[..index].iter().any(|other| same(&other)) {
+                let value = one.value("path").to_toml().to_string();
+                let rule =
+                    "an output before it has the same path and may have the same format, so both would give files the same names";
+                found.push(one.problem("path", Some(value), rule));
+            }
+        }
+        found
+    }
+
+    /// How derivatives are written here.
+    pub(super) fn writing(&self) -> WritingSettings {
+        const FORMATS: &[(&str, OutputChoice)] = &[
+            ("source", OutputChoice::Source),
+            ("jpeg", OutputChoice::Fixed(Format::Jpeg)),
+            ("png", OutputChoice::Fixed(Format::Png)),
+            ("tiff", OutputChoice::Fixed(Format::Tiff)),
+        ];
+        const COMPRESSIONS: &[(&str, TiffCompression)] =
+            &[("none", TiffCompression::None), ("lzw", TiffCompression::Lzw), ("deflate", TiffCompression::Deflate)];
+        const LABELS: &[(&str, Option<Label>)] =
+            &[("auto", None), ("off", Some(Label::Off)), ("corner", Some(Label::Corner)), ("strip", Some(Label::Strip))];
+        let format = self.word("output.format", FORMATS);
+        let max_side = Some(self.small("output.max_side")).filter(|&side| side > 0);
+        // A reduced JPEG is made to be shown, where nobody sees a record.
+        let is_for_access = format == OutputChoice::Fixed(Format::Jpeg) && max_side.is_some();
+        let by_kind = if is_for_access { Label::Corner } else { Label::Off };
+        WritingSettings {
+            format,
+            encode: EncodeSettings {
+                jpeg_quality: u8::try_from(self.integer("output.jpeg_quality")).expect("the key table allows 1 to 100"),
+                tiff_compression: self.word("output.tiff_compression", COMPRESSIONS),
+            },
+            max_side,
+            label: self.word("output.label", LABELS).unwrap_or(by_kind),
+        }
+    }
+}
