@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::scratch::Scratch;
 use super::{Failure, plain, print, print_json, sample};
 use crate::cli::{Form, NetworkGrid, WholeLine};
-use crate::codec::Format;
+use crate::codec::{EncodeSettings, Format, TiffCompression};
 use crate::config::Settings;
 use crate::daemon;
 use crate::failure::Exit;
@@ -36,6 +36,8 @@ struct Source {
     name: &'static str,
     format: Format,
     bytes: Vec<u8>,
+    /// How the derivative is written.
+    written: EncodeSettings,
 }
 
 /// Everything that was measured.
@@ -109,9 +111,15 @@ fn measure(settings: &Settings, runs: u32, output: &Path) -> Result<Measured, Fa
     let device = serde_json::from_str(&device).expect("the report was written as JSON");
     tracing::info!("Generating pictures of {PICTURE} pixels");
     let mut sources = Vec::new();
-    for (name, format, depth) in [("JPEG, 8 bits", Format::Jpeg, 8), ("TIFF, 16 bits", Format::Tiff, 16)] {
-        let bytes = sample::scan(PICTURE, format, depth, 24).map_err(|error| Failure::new(Exit::Failed, error, None))?;
-        sources.push(Source { name, format, bytes });
+    let tiff = |tiff_compression| EncodeSettings { tiff_compression, ..EncodeSettings::default() };
+    let plain = EncodeSettings::default();
+    for (name, format, depth, read, written) in [
+        ("JPEG, 8 bits", Format::Jpeg, 8, plain, plain),
+        ("TIFF, 16 bits", Format::Tiff, 16, plain, plain),
+        ("TIFF, 16 bits, LZW in, Deflate out", Format::Tiff, 16, tiff(TiffCompression::Lzw), tiff(TiffCompression::Deflate)),
+    ] {
+        let bytes = sample::scan_as(PICTURE, format, depth, 24, &read);
+        sources.push(Source { name, format, bytes: bytes.map_err(|error| Failure::new(Exit::Failed, error, None))?, written });
     }
     let mut stages = Vec::new();
     for source in &sources {

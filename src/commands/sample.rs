@@ -19,7 +19,15 @@ pub(super) fn fix_scene(profile: &mut Profile) {
 /// # Errors
 /// The encoder refuses it.
 pub(super) fn scan(size: Size, format: Format, depth: u8, seed: u64) -> Result<Vec<u8>, EncodeError> {
-    codec::encode(&photograph(size, depth, seed), format, &EncodeSettings::default(), &Carried::default())
+    scan_as(size, format, depth, seed, &EncodeSettings::default())
+}
+
+/// The same, encoded in a certain way.
+///
+/// # Errors
+/// The encoder refuses it.
+pub(super) fn scan_as(size: Size, format: Format, depth: u8, seed: u64, how: &EncodeSettings) -> Result<Vec<u8>, EncodeError> {
+    codec::encode(&photograph(size, depth, seed), format, how, &Carried::default())
 }
 
 /// A picture of `depth` 8 or 16 bits; sides at least 1.

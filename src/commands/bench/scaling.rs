@@ -51,7 +51,7 @@ fn process(profile: &Profile, source: &Source) -> Result<(), Failure> {
     // A warm tone: the work does not depend on which colours there are.
     let chroma = ChromaPlanes { a: Plane::filled(extent.content(), 8.0), b: Plane::filled(extent.content(), 16.0) };
     let image = imaging::recombine(&scan.image, Lightness::Source, &chroma, Depth::of(scan.header.bit_depth)).image;
-    let bytes = codec::encode(&image, source.format, &profile.main().encode, &Carried { dpi: scan.dpi, ..Carried::default() })
+    let bytes = codec::encode(&image, source.format, &source.written, &Carried { dpi: scan.dpi, ..Carried::default() })
         .map_err(|error| failed(error.into()))?;
     let against = Against::Scan(&scan.image, Lightness::Source);
     codec::verify(&bytes, image, source.format, against).map_err(|error| failed(error.into()))?;

@@ -104,7 +104,7 @@ fn once(
     let chroma = imaging::crop_chroma(coloured.chroma, extent);
     let recombined = clock.time(|| imaging::recombine(&scan.image, Lightness::Source, &chroma, Depth::of(scan.header.bit_depth)));
     let encoded = clock.time(|| {
-        codec::encode(&recombined.image, source.format, &profile.main().encode, &Carried { dpi: scan.dpi, ..Carried::default() })
+        codec::encode(&recombined.image, source.format, &source.written, &Carried { dpi: scan.dpi, ..Carried::default() })
     });
     let encoded = encoded.map_err(|error| failed(error.into()))?;
     let against = Against::Scan(&scan.image, Lightness::Source);

@@ -67,6 +67,8 @@ pub(super) struct Head<'a> {
     xmp: Option<&'a [u8]>,
     /// Whether more XMP stands in segments of its own.
     has_more_xmp: bool,
+    /// Whether there is a comment (COM).
+    has_comment: bool,
     /// Pieces of Photoshop's resources.
     resources: Vec<&'a [u8]>,
     /// Resolution by JFIF.
@@ -135,7 +137,7 @@ impl<'a> Head<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let (mut frame, mut exif, mut dpi, mut transform, mut is_jfif) = (None, None, None, None, false);
         let (mut tables, mut icc, mut resources) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut xmp, mut has_more_xmp) = (None, false);
+        let (mut xmp, mut has_more_xmp, mut has_comment) = (None, false, false);
         let mut at = 2;
         loop {
             let found = segment(bytes, at)?;
@@ -158,6 +160,7 @@ impl<'a> Head<'a> {
                         icc,
                         xmp,
                         has_more_xmp,
+                        has_comment,
                         resources,
                         dpi,
                         transform,
@@ -174,6 +177,7 @@ impl<'a> Head<'a> {
                 0xE1 if payload.starts_with(b"Exif\0") && payload.len() > 6 && exif.is_none() => exif = Some(&payload[6..]),
                 0xE1 if payload.starts_with(XMP) => xmp = xmp.or(Some(&payload[XMP.len()..])),
                 0xE1 if payload.starts_with(EXTENDED_XMP) => has_more_xmp = true,
+                0xFE => has_comment = true,
                 0xED => resources.extend(payload.strip_prefix(RESOURCES)),
                 0xE2 => {
                     if let Some([number, count, piece @ ..]) = payload.strip_prefix(ICC) {
@@ -188,7 +192,7 @@ impl<'a> Head<'a> {
                 0xF7 => return Err(unsupported("JPEG-LS")),
                 0xDC => return Err(unsupported("a height given after the picture (DNL)")),
                 0x00 | 0x01 | 0xD0..=SOI => return Err(damaged(format!("there is a stray marker at byte {at}"))),
-                // Comments, other applications' segments and reserved ones do not concern the picture.
+                // Other applications' segments and reserved ones do not concern the picture.
                 _ => {}
             }
             at = found.end;
@@ -212,6 +216,9 @@ impl<'a> Head<'a> {
     pub(super) fn metadata(&self) -> Found {
         let mut found = Found { xmp: self.xmp.map(<[u8]>::to_vec), ..Found::default() };
         found.iptc = metadata::iim_of_resources(&self.resources.concat());
+        if self.has_comment {
+            found.dropped.say("the JPEG comment");
+        }
         if self.has_more_xmp {
             found.dropped.say("the part of XMP that did not fit into one segment");
         }
