@@ -8,6 +8,7 @@ mod extent;
 mod features;
 mod gamut;
 mod grey;
+mod guide;
 pub mod image;
 pub mod lab;
 pub mod metrics;
@@ -28,6 +29,6 @@ pub use image::{Channels, ChromaPlanes, Depth, Plane, Rect, Samples, ScanImage, 
 pub use noise::estimate_noise;
 pub use parity::{Preprocessing, parity_input, parity_recombine};
 pub use quality::{Quality, QualityOfSet, SquaredChroma, greyed, quality, quality_of_set};
-pub use recombine::{Lightness, Recombined, recombine, recombine_within};
+pub use recombine::{Lightness, Recombined, Rendering, recombine, recombine_within};
 pub use resample::{grey_copy, grey_copy_of, thumbnail};
 pub use tensor::{crop_chroma, network_input};

@@ -4,7 +4,7 @@ use super::record::assemble::Facts;
 use super::{StageError, Stopwatch};
 use crate::codec::{self, Against, Format, Verified};
 use crate::digest::Digest;
-use crate::imaging::{self, ChromaPlanes, Depth, Lightness, Preprocessing, Size};
+use crate::imaging::{self, ChromaPlanes, Depth, Lightness, Preprocessing, Rendering, Size};
 use crate::metadata::{self, Account, Carried, Origin};
 
 /// A derivative that may leave the house.
@@ -37,7 +37,9 @@ pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopw
     // A JPEG has 8 bits: what is rounded once is not rounded twice.
     let depth = if format == Format::Jpeg { Depth::Eight } else { Depth::of(scan.header.bit_depth) };
     let recombined = watch.time("recombine", || match profile.preprocessing {
-        Preprocessing::Fit => imaging::recombine_within(&scan.image, prepared.area.rect, lightness, chroma, depth),
+        Preprocessing::Fit => {
+            imaging::recombine_within(&scan.image, prepared.area.rect, lightness, chroma, depth, Rendering::default())
+        }
         Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma, depth),
     });
     let (bit_depth, size) = (recombined.image.bit_depth(), recombined.image.size());
