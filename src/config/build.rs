@@ -27,6 +27,7 @@ const MEMORY_PER_WORKER: u64 = 700;
 
 const PREPROCESSING: &str = "network.preprocessing";
 const DENOISE: &str = "denoise.apply_to";
+const SATURATION: &str = "output.saturation";
 
 /// Builds settings, or tells every problem.
 pub(super) fn build(layers: Layers, machine: &Machine) -> Result<Loaded, ConfigError> {
@@ -219,6 +220,7 @@ impl<'a> Scope<'a> {
                 jpeg_quality: u8::try_from(self.integer("output.jpeg_quality")).expect("the key table allows 1 to 100"),
                 tiff_compression: self.word("output.tiff_compression", COMPRESSIONS),
             },
+            saturation: self.threshold(SATURATION),
             metadata: metadata::Policy {
                 strip_gps: self.switch("output.strip_gps"),
                 source_type: self.word("output.digital_source_type", SOURCE_TYPES),
@@ -299,6 +301,13 @@ impl<'a> Scope<'a> {
                 self.by(DENOISE)
             );
             found.push(self.problem(PREPROCESSING, Some(format!("\"parity\"{}", self.by(PREPROCESSING))), &rule));
+        }
+        for (key, only) in [(SATURATION, Value::Number(1.0))] {
+            if self.says_something_about(&[PREPROCESSING, key]) && is_parity && *self.value(key) != only {
+                let (name, written) = (self.name(key), self.value(key).to_toml());
+                let rule = format!("the authors' pipeline knows only {name} = {}, not {written}{}", only.to_toml(), self.by(key));
+                found.push(self.problem(PREPROCESSING, Some(format!("\"parity\"{}", self.by(PREPROCESSING))), &rule));
+            }
         }
         found
     }

@@ -79,6 +79,8 @@ pub struct ProfileSettings {
     pub format: OutputChoice,
     /// Encoder settings.
     pub encode: EncodeSettings,
+    /// Factor on chroma, 0..=1.5.
+    pub saturation: f32,
     /// What of the scan's metadata goes on.
     pub metadata: metadata::Policy,
     /// Room that stays free on the output volume, bytes.

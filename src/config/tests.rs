@@ -128,6 +128,18 @@ fn parity_and_denoising_exclude_each_other() {
 }
 
 #[test]
+fn parity_knows_no_saturation() {
+    let sound = "[network]\npreprocessing = \"parity\"\n[denoise]\napply_to = \"off\"\n";
+    let told = told(load(&format!("{sound}[output]\nsaturation = 0.8\n")));
+    assert!(told.contains("1 problem") && told.contains("knows only output.saturation = 1.0, not 0.8"), "{told}");
+    let own = self::told(load(&format!("{sound}{COLLECTION}saturation = 0\n")));
+    assert!(own.contains("knows only collection.plates.saturation = 1.0, not 0.0"), "{own}");
+    let more = self::told(load("[output]\nsaturation = 1.6"));
+    assert!(more.contains("must be a number from 0 to 1.5"), "{more}");
+    assert_eq!(load(&format!("{COLLECTION}saturation = 0.5\n")).unwrap().settings.collections[0].profile.saturation, 0.5);
+}
+
+#[test]
 fn a_collection_is_whole_uniquely_named_and_safely_named() {
     let told = told(load(
         "[[collection]]\nname = \"a\"\ningest = \"in\"\n[[collection]]\nname = \"a\"\ningest = \"i2\"\noutput = \"o2\"\n\

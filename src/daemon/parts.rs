@@ -120,6 +120,7 @@ fn profile(
         format: format_word(settings.format),
         jpeg_quality: settings.encode.jpeg_quality,
         tiff_compression: settings.encode.tiff_compression.to_string(),
+        saturation: settings.saturation,
         strip_gps: settings.metadata.strip_gps,
         digital_source_type: settings.metadata.source_type.to_string(),
     });
@@ -144,6 +145,7 @@ fn profile(
             OutputChoice::Fixed(format) => OutputFormat::Fixed(format),
         },
         encode: settings.encode,
+        saturation: settings.saturation,
         metadata: settings.metadata,
         min_free_bytes: settings.min_free_bytes,
         models: BTreeMap::new(),

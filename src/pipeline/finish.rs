@@ -36,10 +36,9 @@ pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopw
     let format = profile.format.of(scan.header.format);
     // A JPEG has 8 bits: what is rounded once is not rounded twice.
     let depth = if format == Format::Jpeg { Depth::Eight } else { Depth::of(scan.header.bit_depth) };
+    let rendering = Rendering { saturation: profile.saturation, ..Rendering::default() };
     let recombined = watch.time("recombine", || match profile.preprocessing {
-        Preprocessing::Fit => {
-            imaging::recombine_within(&scan.image, prepared.area.rect, lightness, chroma, depth, Rendering::default())
-        }
+        Preprocessing::Fit => imaging::recombine_within(&scan.image, prepared.area.rect, lightness, chroma, depth, rendering),
         Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma, depth),
     });
     let (bit_depth, size) = (recombined.image.bit_depth(), recombined.image.size());

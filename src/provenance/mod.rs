@@ -12,3 +12,8 @@ pub use record::{
     ModelRecord, NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord,
     SetbackRecord, SoftwareRecord, SourceRecord, WeightsRecord,
 };
+
+/// The saturation of records made before there was a choice.
+const fn as_the_network_gave_it() -> f32 {
+    1.0
+}

@@ -158,6 +158,9 @@ pub struct DerivativeRecord {
     /// Colour space of its samples, whose profile it carries: `srgb`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub colour_space: String,
+    /// Factor on the chroma that the network gave, 0..=1.5; 1 in records of older versions.
+    #[serde(default = "super::as_the_network_gave_it")]
+    pub saturation: f32,
     /// Largest and mean |ΔL*| between the scan under its profile (or its denoised lightness, where that is published; under parity the
     /// picture that was encoded) and the file decoded once more.
     #[serde(default)]

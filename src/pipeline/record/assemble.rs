@@ -94,6 +94,7 @@ fn derivative(facts: &Facts<'_>, finished: &Finished) -> DerivativeRecord {
         height: finished.size.height,
         bit_depth: finished.bit_depth,
         colour_space: "srgb".to_owned(),
+        saturation: facts.profile.saturation,
         lightness_max_difference: finished.verified.max,
         lightness_mean_difference: finished.verified.mean,
     }
