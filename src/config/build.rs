@@ -14,7 +14,7 @@ use super::settings::{
 };
 use super::values::Value;
 use crate::codec::{DecodeLimits, EncodeSettings, Format, TiffCompression};
-use crate::imaging::{Border, ExtentRules, Preprocessing};
+use crate::imaging::{Border, ColourSpace, ExtentRules, Preprocessing};
 use crate::inference::{EngineSettings, GuardBounds, Precision, ProviderChoice};
 use crate::ingest::Ready;
 use crate::job::RetryPolicy;
@@ -28,6 +28,8 @@ const MEMORY_PER_WORKER: u64 = 700;
 const PREPROCESSING: &str = "network.preprocessing";
 const DENOISE: &str = "denoise.apply_to";
 const SATURATION: &str = "output.saturation";
+const COLOUR_SPACE: &str = "output.colour_space";
+const FORMAT: &str = "output.format";
 
 /// Builds settings, or tells every problem.
 pub(super) fn build(layers: Layers, machine: &Machine) -> Result<Loaded, ConfigError> {
@@ -219,6 +221,7 @@ impl<'a> Scope<'a> {
             encode: EncodeSettings {
                 jpeg_quality: u8::try_from(self.integer("output.jpeg_quality")).expect("the key table allows 1 to 100"),
                 tiff_compression: self.word("output.tiff_compression", COMPRESSIONS),
+                colour_space: self.word(COLOUR_SPACE, &ColourSpace::ALL.map(|space| (space.word(), space))),
             },
             saturation: self.threshold(SATURATION),
             metadata: metadata::Policy {
@@ -302,12 +305,22 @@ impl<'a> Scope<'a> {
             );
             found.push(self.problem(PREPROCESSING, Some(format!("\"parity\"{}", self.by(PREPROCESSING))), &rule));
         }
-        for (key, only) in [(SATURATION, Value::Number(1.0))] {
+        for (key, only) in [(SATURATION, Value::Number(1.0)), (COLOUR_SPACE, Value::Text("srgb".to_owned()))] {
             if self.says_something_about(&[PREPROCESSING, key]) && is_parity && *self.value(key) != only {
                 let (name, written) = (self.name(key), self.value(key).to_toml());
                 let rule = format!("the authors' pipeline knows only {name} = {}, not {written}{}", only.to_toml(), self.by(key));
                 found.push(self.problem(PREPROCESSING, Some(format!("\"parity\"{}", self.by(PREPROCESSING))), &rule));
             }
+        }
+        let may_be_jpeg = matches!(self.text(FORMAT), "source" | "jpeg");
+        if self.says_something_about(&[COLOUR_SPACE, FORMAT]) && self.text(COLOUR_SPACE) == "prophoto" && may_be_jpeg {
+            let rule = format!(
+                "its steps are too coarse for a JPEG, so it needs {} = \"tiff\" or \"png\", not {:?}{}",
+                self.name(FORMAT),
+                self.text(FORMAT),
+                self.by(FORMAT)
+            );
+            found.push(self.problem(COLOUR_SPACE, Some(format!("\"prophoto\"{}", self.by(COLOUR_SPACE))), &rule));
         }
         found
     }

@@ -113,6 +113,7 @@ pub(super) const KEYS: &[Key] = &[
     key!("output.format", Some("format"), Word(&["source", "jpeg", "png", "tiff"]), Text("source"), "format of derivatives; source: that of the scan"),
     key!("output.jpeg_quality", Some("jpeg_quality"), Whole { min: 1, max: 100 }, Integer(92), "quality of JPEG derivatives"),
     key!("output.tiff_compression", Some("tiff_compression"), Word(&["none", "lzw", "deflate"]), Text("none"), "compression of TIFF derivatives, lossless"),
+    key!("output.colour_space", Some("colour_space"), Word(&["srgb", "adobe-rgb", "display-p3", "prophoto"]), Text("srgb"), "colour space of derivatives, whose profile they carry; colours that it cannot hold lose chroma. prophoto is made for 16 bits: of 8 its steps are up to 0.8 L*, twice sRGB's, so it needs format = \"tiff\" or \"png\""),
     key!("output.saturation", Some("saturation"), Real { min: 0.0, max: 1.5 }, Number(1.0), "factor on the chroma that the network gave, before colours that the derivative's colour space cannot hold lose some; 0 leaves greys"),
     key!("output.strip_gps", Some("strip_gps"), Flag, Switch(false), "whether the place where a picture was taken (GPS in EXIF and XMP) is left out of derivatives"),
     key!("output.digital_source_type", Some("digital_source_type"), Word(&[SourceType::Composite.word(), SourceType::Enhanced.word()]), Text(SourceType::Composite.word()), "what derivatives and records call themselves, of IPTC's Digital Source Types; the first is the conservative one for colour that a network made up"),

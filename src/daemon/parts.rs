@@ -120,6 +120,7 @@ fn profile(
         format: format_word(settings.format),
         jpeg_quality: settings.encode.jpeg_quality,
         tiff_compression: settings.encode.tiff_compression.to_string(),
+        colour_space: settings.encode.colour_space.to_string(),
         saturation: settings.saturation,
         strip_gps: settings.metadata.strip_gps,
         digital_source_type: settings.metadata.source_type.to_string(),

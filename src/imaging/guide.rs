@@ -10,7 +10,7 @@ use super::rows::replaced_f;
 use super::{ChromaPlanes, Plane, Size};
 
 /// Keeps slopes small where lightness hardly varies; as the variance of f = (L* + 16) / 116, 128 squared units of L*. Of 16 to 256 it gave
-/// most at edges without making any picture noticeably worse; with less, grain of the scan becomes specks of colour.
+/// most at edges that grain does not take back; with less, grain of the scan becomes specks of colour.
 const FAINT: f32 = 128.0 / (116.0 * 116.0);
 
 /// a* and b* where f(Y) would be 0, and what each gains with f: a* = `line[0] + f·line[2]`, b* = `line[1] + f·line[3]`.

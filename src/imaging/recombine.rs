@@ -9,7 +9,7 @@ use super::guide::{Line, Lines};
 use super::lab::Sample;
 use super::resample::{grey_copy_of, resize_plane};
 use super::rows::{Encode, RUN, lightness_f, replaced_f};
-use super::{Channels, ChromaPlanes, Depth, Plane, Rect, Samples, ScanImage, Size};
+use super::{Channels, ChromaPlanes, ColourSpace, Depth, Plane, Rect, Samples, ScanImage, Size};
 
 /// Whose lightness is published.
 #[derive(Debug, Clone, Copy)]
@@ -23,9 +23,9 @@ pub enum Lightness<'a> {
 /// A coloured picture.
 #[derive(Debug)]
 pub struct Recombined {
-    /// RGB(A) at the scan's size and the depth asked for.
+    /// RGB(A) at the scan's size, the depth and in the colour space asked for.
     pub image: ScanImage,
-    /// Share of pixels whose chroma was reduced to fit into sRGB, 0..=1.
+    /// Share of pixels whose chroma was reduced to fit into that space, 0..=1.
     pub out_of_gamut_share: f64,
 }
 
@@ -34,11 +34,13 @@ pub struct Recombined {
 pub struct Rendering {
     /// Factor on chroma before it is limited to what can be shown; at least 0, and 0 leaves greys.
     pub saturation: f32,
+    /// Whose red, green and blue are made.
+    pub space: ColourSpace,
 }
 
 impl Default for Rendering {
     fn default() -> Self {
-        Self { saturation: 1.0 }
+        Self { saturation: 1.0, space: ColourSpace::Srgb }
     }
 }
 
@@ -48,7 +50,7 @@ const LARGEST_CHROMA: f32 = 1000.0;
 /// Gives the scan's lightness the chroma of the small planes.
 ///
 /// `chroma` shows the whole picture and is enlarged along the edges of the scan's lightness, pixel centres aligned and edges
-/// clamped; planes larger than the scan are reduced with antialiasing first. Colours outside sRGB lose chroma at fixed lightness and hue. Alpha is passed
+/// clamped; planes larger than the scan are reduced with antialiasing first. Colours outside the space (sRGB here) lose chroma at fixed lightness and hue. Alpha is passed
 /// through; a chroma value that is not a number counts as 0.
 ///
 /// # Panics
@@ -90,7 +92,7 @@ pub fn recombine_within(
     let channels = if scan.channels().has_alpha() { Channels::Rgba } else { Channels::Rgb };
     // The same copy that the network saw, or would have without its denoiser.
     let lines = Lines::new(chroma, &grey_copy_of(scan, part, small), rendering.saturation);
-    let recombination = Recombination::new(scan, part, lightness, lines);
+    let recombination = Recombination::new(scan, part, lightness, lines, rendering.space);
     let (samples, reduced) = match depth {
         Depth::Eight => {
             let (samples, reduced) = recombination.all(scan, channels.count());
@@ -112,6 +114,7 @@ struct Recombination<'a> {
     channels: Channels,
     lightness: Lightness<'a>,
     lines: Lines,
+    space: ColourSpace,
     columns: Vec<Tap>,
 }
 
@@ -119,14 +122,14 @@ struct Recombination<'a> {
 type Cell = [Line; 2];
 
 impl<'a> Recombination<'a> {
-    fn new(scan: &ScanImage, part: Rect, lightness: Lightness<'a>, lines: Lines) -> Self {
+    fn new(scan: &ScanImage, part: Rect, lightness: Lightness<'a>, lines: Lines, space: ColourSpace) -> Self {
         let (size, small) = (scan.size(), lines.size().width);
         // Columns outside the part look at a cell of their own, which is always without colour.
         let column = |x: u32| match x.checked_sub(part.left).filter(|&x| x < part.width) {
             Some(x) => Tap::at(x, part.width, small),
             None => Tap { index: small, weight: 0.0 },
         };
-        Self { size, part, channels: scan.channels(), lightness, lines, columns: (0..size.width).map(column).collect() }
+        Self { size, part, channels: scan.channels(), lightness, lines, space, columns: (0..size.width).map(column).collect() }
     }
 
     /// The picture's samples, `count` a pixel, and the number of pixels whose chroma was reduced.
@@ -142,14 +145,14 @@ impl<'a> Recombination<'a> {
         let (from, to) = (width * self.channels.count(), width * count);
         let mut out = vec![T::default(); self.size.height as usize * to];
         let (mut run, mut outside, mut cells) = (Run::new(), Outside::new(), Vec::new());
-        let mut reduced = 0_u64;
+        let (mut reduced, matrix) = (0_u64, &self.space.numbers().from_relative);
         for (y, (out, samples)) in out.chunks_exact_mut(to).zip(samples.chunks_exact(from)).enumerate() {
             self.cells(y as u32, &mut cells);
             for first in (0..width).step_by(RUN) {
                 let pixels = RUN.min(width - first);
                 let source = &samples[first * self.channels.count()..][..pixels * self.channels.count()];
                 match self.lightness {
-                    Lightness::Source => lightness_f(self.channels, source, &mut run.f[..pixels]),
+                    Lightness::Source => lightness_f(self.channels, ColourSpace::Srgb, source, &mut run.f[..pixels]),
                     Lightness::Replaced(plane) => replaced_f(&plane.row(y as u32)[first..][..pixels], &mut run.f),
                 }
                 let columns = &self.columns[first..][..pixels];
@@ -158,13 +161,13 @@ impl<'a> Recombination<'a> {
                     let line: Line = std::array::from_fn(|index| line[index] + tap.weight * step[index]);
                     (*a, *b) = (line[0] + f * line[2], line[1] + f * line[3]);
                 }
-                reduced += run.convert(&mut outside, pixels) as u64;
-                run.rgb.iter_mut().for_each(|plane| T::prepare(plane));
+                reduced += run.convert(matrix, &mut outside, pixels) as u64;
+                run.rgb.iter_mut().for_each(|plane| T::prepare(plane, self.space.curve()));
                 let out = &mut out[first * count..][..pixels * count];
                 if count == 4 {
                     self.store_rgba(&run, source, out);
                 } else {
-                    store_rgb(&run, out);
+                    store_rgb(&run, self.space, out);
                 }
             }
         }
@@ -193,7 +196,7 @@ impl<'a> Recombination<'a> {
     }
 
     fn store_rgba<S: Sample, T: Encode>(&self, run: &Run, source: &[S], out: &mut [T]) {
-        let ([red, green, blue], coder) = (&run.rgb, T::coder());
+        let ([red, green, blue], coder) = (&run.rgb, T::coder(self.space.curve()));
         let alpha = source.chunks_exact(self.channels.count()).map(|pixel| T::narrowed(pixel[pixel.len() - 1].widened()));
         let pixels = out.as_chunks_mut::<4>().0.iter_mut().zip(alpha);
         for ((((out, alpha), &red), &green), &blue) in pixels.zip(red).zip(green).zip(blue) {
@@ -203,8 +206,8 @@ impl<'a> Recombination<'a> {
     }
 }
 
-fn store_rgb<S: Encode>(run: &Run, out: &mut [S]) {
-    let ([red, green, blue], coder) = (&run.rgb, S::coder());
+fn store_rgb<S: Encode>(run: &Run, space: ColourSpace, out: &mut [S]) {
+    let ([red, green, blue], coder) = (&run.rgb, S::coder(space.curve()));
     for (((out, &red), &green), &blue) in out.as_chunks_mut::<3>().0.iter_mut().zip(red).zip(green).zip(blue) {
         *out = [red, green, blue].map(|value| S::code(value, coder));
     }

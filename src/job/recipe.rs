@@ -71,6 +71,8 @@ pub struct RecipeFacts {
     pub jpeg_quality: u8,
     /// TIFF compression: `none`, `lzw` or `deflate`.
     pub tiff_compression: String,
+    /// `srgb`, `adobe-rgb`, `display-p3` or `prophoto`.
+    pub colour_space: String,
     /// Factor on chroma, 0..=1.5.
     pub saturation: f32,
     /// Whether the place where a picture was taken is left out of its metadata.
@@ -142,6 +144,7 @@ pub(crate) mod tests {
             format: "source".to_owned(),
             jpeg_quality: 92,
             tiff_compression: "none".to_owned(),
+            colour_space: "srgb".to_owned(),
             saturation: 1.0,
             strip_gps: false,
             digital_source_type: "compositeWithTrainedAlgorithmicMedia".to_owned(),
@@ -158,7 +161,7 @@ pub(crate) mod tests {
     #[test]
     fn anything_that_changes_pixels_changes_the_digest() {
         let base = Recipe::new(facts()).digest();
-        let changes: [fn(&mut RecipeFacts); 9] = [
+        let changes: [fn(&mut RecipeFacts); 10] = [
             |facts| facts.precision = "fp32".to_owned(),
             |facts| facts.portrait.model.sha256 = Digest::of(b"other weights"),
             |facts| facts.other.max_height = 544,
@@ -168,6 +171,7 @@ pub(crate) mod tests {
             |facts| facts.preprocessing = "parity".to_owned(),
             |facts| facts.border = "off".to_owned(),
             |facts| facts.saturation = 0.8,
+            |facts| facts.colour_space = "prophoto".to_owned(),
         ];
         for change in changes {
             let mut facts = facts();

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Source, rounded, timed};
-use crate::codec::{self, Against, Carried};
+use crate::codec::{self, Against, Carried, EncodeSettings};
 use crate::failure::{Exit, Failure};
-use crate::imaging::{self, ChromaPlanes, Depth, Lightness, Plane};
+use crate::imaging::{self, ChromaPlanes, ColourSpace, Depth, Lightness, Plane};
 use crate::pipeline::Profile;
 
 /// Times each picture is worked on: enough that two workers end at nearly the same moment.
@@ -51,9 +51,14 @@ fn process(profile: &Profile, source: &Source) -> Result<(), Failure> {
     // A warm tone: the work does not depend on which colours there are.
     let chroma = ChromaPlanes { a: Plane::filled(extent.content(), 8.0), b: Plane::filled(extent.content(), 16.0) };
     let image = imaging::recombine(&scan.image, Lightness::Source, &chroma, Depth::of(scan.header.bit_depth)).image;
-    let bytes = codec::encode(&image, source.format, &profile.encode, &Carried { dpi: scan.dpi, ..Carried::default() })
-        .map_err(|error| failed(error.into()))?;
-    let against = Against::Scan(&scan.image, Lightness::Source);
+    let bytes = codec::encode(
+        &image,
+        source.format,
+        &EncodeSettings { colour_space: ColourSpace::Srgb, ..profile.encode },
+        &Carried { dpi: scan.dpi, ..Carried::default() },
+    )
+    .map_err(|error| failed(error.into()))?;
+    let against = Against::Scan(&scan.image, Lightness::Source, ColourSpace::Srgb);
     codec::verify(&bytes, image, source.format, against).map_err(|error| failed(error.into()))?;
     Ok(())
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{PICTURE, Source, median, rounded, timed};
-use crate::codec::{self, Against, Carried};
+use crate::codec::{self, Against, Carried, EncodeSettings};
 use crate::digest::Digest;
 use crate::failure::{Exit, Failure};
-use crate::imaging::{self, Depth, Lightness, ModelExtent};
+use crate::imaging::{self, ColourSpace, Depth, Lightness, ModelExtent};
 use crate::inference::ColorizeRequest;
 use crate::pipeline::{Profile, Workshop};
 use crate::publish::{self, Publication};
@@ -104,10 +104,15 @@ fn once(
     let chroma = imaging::crop_chroma(coloured.chroma, extent);
     let recombined = clock.time(|| imaging::recombine(&scan.image, Lightness::Source, &chroma, Depth::of(scan.header.bit_depth)));
     let encoded = clock.time(|| {
-        codec::encode(&recombined.image, source.format, &profile.encode, &Carried { dpi: scan.dpi, ..Carried::default() })
+        codec::encode(
+            &recombined.image,
+            source.format,
+            &EncodeSettings { colour_space: ColourSpace::Srgb, ..profile.encode },
+            &Carried { dpi: scan.dpi, ..Carried::default() },
+        )
     });
     let encoded = encoded.map_err(|error| failed(error.into()))?;
-    let against = Against::Scan(&scan.image, Lightness::Source);
+    let against = Against::Scan(&scan.image, Lightness::Source, ColourSpace::Srgb);
     let verified = clock.time(|| codec::verify(&encoded, recombined.image, source.format, against));
     verified.map_err(|error| failed(error.into()))?;
     clock.time(|| Digest::of(&encoded));

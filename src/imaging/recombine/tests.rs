@@ -1,7 +1,7 @@
 //! What recombination promises.
 
 use super::*;
-use crate::imaging::metrics::lightness_difference;
+use crate::imaging::metrics::{lightness_difference, lightness_kept};
 
 /// Every lightness in every column, several thousand pixels wide or few.
 fn levels(size: Size, channels: Channels, wide: bool) -> ScanImage {
@@ -166,7 +166,7 @@ fn without_saturation_a_grey_scan_stays_grey() {
     for wide in [false, true] {
         let scan = levels(size, Channels::Grey, wide);
         let depth = Depth::of(scan.bit_depth());
-        let rendering = Rendering { saturation: 0.0 };
+        let rendering = Rendering { saturation: 0.0, ..Rendering::default() };
         let made = recombine_within(&scan, Rect::whole(size), Lightness::Source, &blocks(Size::new(30, 4)), depth, rendering);
         assert_eq!(made.out_of_gamut_share, 0.0);
         match made.image.samples() {
@@ -182,11 +182,67 @@ fn saturation_is_a_factor_on_chroma() {
     let scan = ScanImage::new(size, Channels::Grey, Samples::U16(vec![30_000; 4096])).unwrap();
     let chroma = ChromaPlanes { a: Plane::filled(Size::new(8, 8), 12.0), b: Plane::filled(Size::new(8, 8), -16.0) };
     for saturation in [0.5, 1.0, 1.5] {
-        let rendering = Rendering { saturation };
+        let rendering = Rendering { saturation, ..Rendering::default() };
         let made = recombine_within(&scan, Rect::whole(size), Lightness::Source, &chroma, Depth::Sixteen, rendering);
         let Samples::U16(samples) = made.image.samples() else { panic!("the depth changed") };
         let lab = crate::imaging::lab::srgb_to_lab([0, 1, 2].map(|channel| f64::from(samples[channel]) / 65535.0));
         let wanted = f64::from(saturation);
         assert!((lab[1] - 12.0 * wanted).abs() < 0.02 && (lab[2] + 16.0 * wanted).abs() < 0.02, "{saturation}: {lab:?}");
+    }
+}
+
+#[test]
+fn every_colour_space_keeps_lightness() {
+    let size = Size::new(700, 500);
+    for space in ColourSpace::ALL {
+        for wide in [false, true] {
+            let scan = levels(size, Channels::Grey, wide);
+            let (depth, rendering) = (Depth::of(scan.bit_depth()), Rendering { space, ..Rendering::default() });
+            for chroma in [blocks(Size::new(35, 25)), smooth(Size::new(70, 50))] {
+                let made = recombine_within(&scan, Rect::whole(size), Lightness::Source, &chroma, depth, rendering);
+                let difference = lightness_kept(&scan, Lightness::Source, &made.image, space).unwrap();
+                let bound = if wide { 0.05 } else { 0.5 };
+                assert!(difference.max <= bound, "{space:?}, {} bits: {difference:?}", scan.bit_depth());
+            }
+        }
+    }
+}
+
+/// L*, a*, b* of one grey under one chroma, published in a space; and whether chroma was reduced.
+fn published(space: ColourSpace, grey: u16, [a, b]: [f32; 2]) -> ([f64; 3], bool) {
+    let size = Size::new(16, 16);
+    let scan = ScanImage::new(size, Channels::Grey, Samples::U16(vec![grey; 256])).unwrap();
+    let chroma = ChromaPlanes { a: Plane::filled(Size::new(4, 4), a), b: Plane::filled(Size::new(4, 4), b) };
+    let rendering = Rendering { space, ..Rendering::default() };
+    let made = recombine_within(&scan, Rect::whole(size), Lightness::Source, &chroma, Depth::Sixteen, rendering);
+    let Samples::U16(samples) = made.image.samples() else { panic!("the depth changed") };
+    (space.lab([0, 1, 2].map(|channel| f64::from(samples[channel]) / 65535.0)), made.out_of_gamut_share > 0.0)
+}
+
+#[test]
+fn a_colour_that_only_wide_spaces_hold_keeps_its_chroma_there() {
+    // A green of L* 70 and chroma 108.
+    let (grey, wanted) = (44_300, [-80.0_f32, 72.0]);
+    let (srgb, reduced) = published(ColourSpace::Srgb, grey, wanted);
+    let chroma = |lab: [f64; 3]| lab[1].hypot(lab[2]);
+    assert!(reduced && chroma(srgb) < 103.0, "{srgb:?}");
+    for space in [ColourSpace::DisplayP3, ColourSpace::AdobeRgb, ColourSpace::ProPhoto] {
+        let (lab, reduced) = published(space, grey, wanted);
+        let apart = (lab[1] + 80.0).hypot(lab[2] - 72.0);
+        assert!(!reduced && apart < 0.05 && (lab[0] - srgb[0]).abs() < 0.05, "{space:?}: {lab:?}");
+    }
+}
+
+#[test]
+fn greys_are_greys_in_every_space() {
+    let size = Size::new(500, 140);
+    let none = ChromaPlanes { a: Plane::filled(Size::new(5, 4), 0.0), b: Plane::filled(Size::new(5, 4), 0.0) };
+    for space in ColourSpace::ALL {
+        let rendering = Rendering { space, ..Rendering::default() };
+        let scan = levels(size, Channels::Grey, true);
+        let made = recombine_within(&scan, Rect::whole(size), Lightness::Source, &none, Depth::Sixteen, rendering);
+        let Samples::U16(samples) = made.image.samples() else { panic!("the depth changed") };
+        assert!(samples.as_chunks::<3>().0.iter().all(|rgb| rgb[0] == rgb[1] && rgb[1] == rgb[2]), "{space:?}");
+        assert_eq!(made.out_of_gamut_share, 0.0);
     }
 }

@@ -93,7 +93,7 @@ fn derivative(facts: &Facts<'_>, finished: &Finished) -> DerivativeRecord {
         width: finished.size.width,
         height: finished.size.height,
         bit_depth: finished.bit_depth,
-        colour_space: "srgb".to_owned(),
+        colour_space: facts.profile.encode.colour_space.to_string(),
         saturation: facts.profile.saturation,
         lightness_max_difference: finished.verified.max,
         lightness_mean_difference: finished.verified.mean,
