@@ -5,7 +5,7 @@ use std::fmt;
 use super::decode::decode_into;
 use super::{DecodeLimits, EncodeError, Format};
 use crate::imaging::metrics::{LightnessDifference, lightness_kept};
-use crate::imaging::{Lightness, Samples, ScanImage, Size};
+use crate::imaging::{ColourSpace, Lightness, Samples, ScanImage, Size};
 
 /// What decoding an encoded picture once more showed: |ΔL*|, largest and mean.
 pub type Verified = LightnessDifference;
@@ -17,8 +17,8 @@ const JPEG_MEAN_BOUND: f32 = 1.5;
 /// Whose lightness a derivative must have.
 #[derive(Debug, Clone, Copy)]
 pub enum Against<'a> {
-    /// The scan's, or what was put in its place.
-    Scan(&'a ScanImage, Lightness<'a>),
+    /// The scan's, or what was put in its place; the derivative's samples are those of the space.
+    Scan(&'a ScanImage, Lightness<'a>, ColourSpace),
     /// The picture's that was encoded: it was not meant to have the scan's.
     Encoded,
 }
@@ -51,8 +51,8 @@ pub fn verify(bytes: &[u8], image: ScanImage, format: Format, against: Against<'
         }
     }
     let difference = match (against, &image) {
-        (Against::Scan(scan, lightness), _) => lightness_kept(scan, lightness, &decoded.image),
-        (Against::Encoded, Some(image)) => lightness_kept(image, Lightness::Source, &decoded.image),
+        (Against::Scan(scan, lightness, space), _) => lightness_kept(scan, lightness, &decoded.image, space),
+        (Against::Encoded, Some(image)) => lightness_kept(image, Lightness::Source, &decoded.image, ColourSpace::Srgb),
         (Against::Encoded, None) => None,
     };
     let difference = difference.expect("the picture was kept where it is compared with, and the sizes were compared above");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     fn against_itself(bytes: &[u8], image: &ScanImage, format: Format) -> Result<Verified, EncodeError> {
-        let results = [Against::Encoded, Against::Scan(image, Lightness::Source)]
+        let results = [Against::Encoded, Against::Scan(image, Lightness::Source, ColourSpace::Srgb)]
             .map(|against| verify(bytes, image.clone(), format, against).map_err(|error| error.to_string()));
         assert_eq!(results[0], results[1], "a picture is compared with itself either way");
         verify(bytes, image.clone(), format, Against::Encoded)
@@ -170,15 +170,22 @@ mod tests {
         let rgb = |value: u8| ScanImage::new(Size::new(64, 48), Channels::Rgb, Samples::U8(vec![value; 3 * 64 * 48])).unwrap();
         for format in [Format::Png, Format::Tiff, Format::Jpeg] {
             let bytes = encoded(&rgb(121), format);
-            let verified = verify(&bytes, rgb(121), format, Against::Scan(&grey(120), Lightness::Source)).unwrap();
+            let verified =
+                verify(&bytes, rgb(121), format, Against::Scan(&grey(120), Lightness::Source, ColourSpace::Srgb)).unwrap();
             // One code of 8 bits is 0.4 L* there.
             assert!((0.35..0.45).contains(&verified.max) && (0.35..0.45).contains(&verified.mean), "{format}: {verified:?}");
             let plane = crate::imaging::Plane::filled(Size::new(64, 48), 121.0 / 255.0);
-            let replaced = verify(&bytes, rgb(121), format, Against::Scan(&grey(9), Lightness::Replaced(&plane))).unwrap();
+            let replaced =
+                verify(&bytes, rgb(121), format, Against::Scan(&grey(9), Lightness::Replaced(&plane), ColourSpace::Srgb))
+                    .unwrap();
             assert!(replaced.max < 0.01, "{format}: {replaced:?}");
         }
-        let error =
-            verify(&encoded(&rgb(125), Format::Jpeg), rgb(125), Format::Jpeg, Against::Scan(&grey(120), Lightness::Source));
+        let error = verify(
+            &encoded(&rgb(125), Format::Jpeg),
+            rgb(125),
+            Format::Jpeg,
+            Against::Scan(&grey(120), Lightness::Source, ColourSpace::Srgb),
+        );
         assert!(matches!(error, Err(EncodeError::VerifyLightness { .. })), "{error:?}");
     }
 }

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use super::look::open;
 use super::{Exit, Failure, plain, print};
 use crate::codec::{self, Carried, DecodeLimits, EncodeSettings, Format};
+use crate::colour;
 use crate::config::Settings;
 use crate::imaging::{ScanImage, Size, thumbnail};
 use crate::job::JobState;
@@ -87,7 +88,8 @@ fn picture(path: Option<&Path>, what: &str) -> String {
         let bytes = std::fs::read(path).ok()?;
         let scan = codec::decode(&bytes, &DecodeLimits::default()).ok()?;
         let small = small(&scan.image);
-        let settings = EncodeSettings { jpeg_quality: 85, ..EncodeSettings::default() };
+        let colour_space = scan.declared.icc.as_deref().and_then(colour::space_of).unwrap_or_default();
+        let settings = EncodeSettings { jpeg_quality: 85, colour_space, ..EncodeSettings::default() };
         codec::encode(&small, Format::Jpeg, &settings, &Carried::default()).ok()
     });
     match encoded {

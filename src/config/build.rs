@@ -28,6 +28,9 @@ const MEMORY_PER_WORKER: u64 = 700;
 
 const PREPROCESSING: &str = "network.preprocessing";
 const DENOISE: &str = "denoise.apply_to";
+const SATURATION: &str = "output.saturation";
+const COLOUR_SPACE: &str = "output.colour_space";
+const FORMAT: &str = "output.format";
 
 /// Builds settings, or tells every problem.
 pub(super) fn build(layers: Layers, machine: &Machine) -> Result<Loaded, ConfigError> {
@@ -36,6 +39,7 @@ pub(super) fn build(layers: Layers, machine: &Machine) -> Result<Loaded, ConfigE
     let defaults = defaults(machine);
     let global = Scope { own: None, via: None, outputs: &[], top: &top, defaults: &defaults, base: &base, shown: String::new() };
     problems.extend(global.disagreements());
+    problems.extend(global.coarse());
     let scopes: Vec<_> = collections.iter().map(|collection| global.over(collection)).collect();
     for scope in &scopes {
         let missing = scope.missing();
@@ -43,6 +47,7 @@ pub(super) fn build(layers: Layers, machine: &Machine) -> Result<Loaded, ConfigE
         problems.extend(missing.into_iter().filter(|one| !written.contains(&one.key)));
         problems.extend(scope.disagreements());
         problems.extend(scope.clashes());
+        problems.extend(scope.coarse());
     }
     problems.extend(between(&scopes, &global.path("state")));
     if !problems.is_empty() {
@@ -217,6 +222,7 @@ impl<'a> Scope<'a> {
             border: self.word("network.border", &[("auto", Border::Auto), ("off", Border::Off)]),
             precision: self.word("device.precision", &[("fp16", Precision::Fp16), ("fp32", Precision::Fp32)]),
             writing: self.writing(),
+            saturation: self.threshold(SATURATION),
             metadata: metadata::Policy {
                 strip_gps: self.switch("output.strip_gps"),
                 source_type: self.word("output.digital_source_type", SOURCE_TYPES),
@@ -301,6 +307,13 @@ impl<'a> Scope<'a> {
                 self.by(DENOISE)
             );
             found.push(self.problem(PREPROCESSING, Some(format!("\"parity\"{}", self.by(PREPROCESSING))), &rule));
+        }
+        for (key, only) in [(SATURATION, Value::Number(1.0)), (COLOUR_SPACE, Value::Text("srgb".to_owned()))] {
+            if self.says_something_about(&[PREPROCESSING, key]) && is_parity && *self.value(key) != only {
+                let (name, written) = (self.name(key), self.value(key).to_toml());
+                let rule = format!("the authors' pipeline knows only {name} = {}, not {written}{}", only.to_toml(), self.by(key));
+                found.push(self.problem(PREPROCESSING, Some(format!("\"parity\"{}", self.by(PREPROCESSING))), &rule));
+            }
         }
         found
     }

@@ -117,6 +117,8 @@ pub(super) const KEYS: &[Key] = &[
     key!("output.tiff_compression", Some("tiff_compression"), Word(&["none", "lzw", "deflate"]), Text("none"), "compression of TIFF derivatives, lossless"),
     key!("output.max_side", Some("max_side"), Whole { min: 0, max: 300_000 }, Integer(0), "longest side of derivatives, pixels: larger pictures are reduced, and their resolution with them; 0: the scan's own size"),
     key!("output.label", Some("label"), Word(&["auto", "off", "corner", "strip"]), Text("auto"), "visible mark \"AI-colorized\": in a corner of the picture, or on a strip added below it; auto: in a corner of JPEGs that max_side reduces, off for all others"),
+    key!("output.colour_space", Some("colour_space"), Word(&["srgb", "adobe-rgb", "display-p3", "prophoto"]), Text("srgb"), "colour space of derivatives, whose profile they carry; colours that it cannot hold lose chroma. prophoto is made for 16 bits: of 8 its steps are up to 0.8 L*, twice sRGB's, so it needs format = \"tiff\" or \"png\""),
+    key!("output.saturation", Some("saturation"), Real { min: 0.0, max: 1.5 }, Number(1.0), "factor on the chroma that the network gave, before colours that the derivative's colour space cannot hold lose some; 0 leaves greys"),
     key!("output.strip_gps", Some("strip_gps"), Flag, Switch(false), "whether the place where a picture was taken (GPS in EXIF and XMP) is left out of derivatives"),
     key!("output.digital_source_type", Some("digital_source_type"), Word(&[SourceType::Composite.word(), SourceType::Enhanced.word()]), Text(SourceType::Composite.word()), "what derivatives and records call themselves, of IPTC's Digital Source Types; the first is the conservative one for colour that a network made up"),
     key!("output.min_free_mib", Some("min_free_mib"), Whole { min: 0, max: 1 << 40 }, Integer(2048), "room that stays free on an output volume, MiB; below it no scan is begun"),
@@ -135,8 +137,14 @@ pub(super) const KEYS: &[Key] = &[
 ];
 
 /// Keys of the top level that a `[[collection.output]]` may have for itself, beside its `path`.
-pub(super) const OUTPUT_KEYS: &[&str] =
-    &["output.format", "output.jpeg_quality", "output.tiff_compression", "output.max_side", "output.label"];
+pub(super) const OUTPUT_KEYS: &[&str] = &[
+    "output.format",
+    "output.jpeg_quality",
+    "output.tiff_compression",
+    "output.colour_space",
+    "output.max_side",
+    "output.label",
+];
 
 /// What only a `[[collection.output]]` has.
 pub(super) const OUTPUT_PATH: Key = key!("path", None, Path, Absent, "required: where its derivatives and their records go");

@@ -77,6 +77,8 @@ pub struct ProfileSettings {
     pub precision: Precision,
     /// How derivatives are written where an output does not say otherwise.
     pub writing: WritingSettings,
+    /// Factor on chroma, 0..=1.5.
+    pub saturation: f32,
     /// What of the scan's metadata goes on.
     pub metadata: metadata::Policy,
     /// Room that stays free on the output volume, bytes.

@@ -9,7 +9,7 @@ use super::layers::Layers;
 use super::machine::Machine;
 use super::*;
 use crate::codec::Format;
-use crate::imaging::Preprocessing;
+use crate::imaging::{ColourSpace, Preprocessing};
 use crate::inference::{Precision, ProviderChoice};
 use crate::ingest::Ready;
 use crate::routing::Scene;
@@ -125,6 +125,36 @@ fn parity_and_denoising_exclude_each_other() {
     assert_eq!(settings.profile.preprocessing, Preprocessing::Fit);
     let own = self::told(load(&format!("{sound}{COLLECTION}[collection.denoise]\napply_to = \"output\"\n")));
     assert!(own.contains("needs collection.plates.denoise.apply_to = \"off\", not \"output\""), "{own}");
+}
+
+#[test]
+fn parity_knows_no_saturation_and_no_other_colour_space() {
+    let sound = "[network]\npreprocessing = \"parity\"\n[denoise]\napply_to = \"off\"\n";
+    let told = told(load(&format!("{sound}[output]\nsaturation = 0.8\n")));
+    assert!(told.contains("1 problem") && told.contains("knows only output.saturation = 1.0, not 0.8"), "{told}");
+    let own = self::told(load(&format!("{sound}{COLLECTION}saturation = 0\n")));
+    assert!(own.contains("knows only collection.plates.saturation = 1.0, not 0.0"), "{own}");
+    let space = self::told(load(&format!("{sound}[output]\ncolour_space = \"display-p3\"\n")));
+    assert!(space.contains("knows only output.colour_space = \"srgb\", not \"display-p3\""), "{space}");
+    let more = self::told(load("[output]\nsaturation = 1.6"));
+    assert!(more.contains("must be a number from 0 to 1.5"), "{more}");
+    assert_eq!(load(&format!("{COLLECTION}saturation = 0.5\n")).unwrap().settings.collections[0].profile.saturation, 0.5);
+}
+
+#[test]
+fn prophoto_is_not_for_jpegs() {
+    let told = told(load("[output]\ncolour_space = \"prophoto\"\nformat = \"jpeg\"\n"));
+    assert!(
+        told.contains("1 problem") && told.contains("output.colour_space = \"prophoto\": its steps are too coarse for a JPEG"),
+        "{told}"
+    );
+    let settings = load("[output]\ncolour_space = \"prophoto\"\nformat = \"tiff\"\n").unwrap().settings;
+    assert_eq!(settings.profile.writing.encode.colour_space, ColourSpace::ProPhoto);
+    let given = self::told(load("[output]\ncolour_space = \"prophoto\"\n"));
+    assert!(given.contains("needs output.format = \"tiff\" or \"png\", not \"source\" (default)"), "{given}");
+    let sound = "[output]\ncolour_space = \"prophoto\"\nformat = \"tiff\"\n";
+    let own = self::told(load(&format!("{sound}{COLLECTION}format = \"jpeg\"\n")));
+    assert!(own.contains("it needs collection.plates.format = \"tiff\" or \"png\", not \"jpeg\""), "{own}");
 }
 
 #[test]

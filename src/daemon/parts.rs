@@ -123,6 +123,7 @@ fn profile(
         denoiser: denoise.model.clone(),
         output: written.next().expect("a collection has an output"),
         further_outputs: written.collect(),
+        saturation: settings.saturation,
         strip_gps: settings.metadata.strip_gps,
         digital_source_type: settings.metadata.source_type.to_string(),
     });
@@ -142,6 +143,7 @@ fn profile(
         preprocessing: settings.preprocessing,
         border,
         precision: settings.precision,
+        saturation: settings.saturation,
         metadata: settings.metadata,
         min_free_bytes: settings.min_free_bytes,
         models: BTreeMap::new(),
@@ -223,6 +225,7 @@ fn output_recipe(writing: &WritingSettings) -> OutputRecipe {
         format: format_word(writing.format),
         jpeg_quality: writing.encode.jpeg_quality,
         tiff_compression: writing.encode.tiff_compression.to_string(),
+        colour_space: writing.encode.colour_space.to_string(),
         max_side: writing.max_side,
         label: writing.label.word().to_owned(),
     }

@@ -1,11 +1,11 @@
-//! From Lab to linear sRGB, and what to do with colours sRGB cannot show.
+//! From Lab to the linear light of a colour space, and what to do with colours it cannot show.
 //!
 //! Clipping red, green and blue would change the lightness, which is the one thing that must stay. So chroma is reduced
 //! instead, at fixed lightness and along the hue ray, until the colour just fits.
 
 use multiversion::multiversion;
 
-use super::lab::{FROM_RELATIVE_F32, lab_f_inverse_fast};
+use super::lab::lab_f_inverse_fast;
 use super::rows::RUN;
 
 /// How far linear red, green and blue may leave 0..=1 and still count as inside: what single precision gets wrong about a
@@ -18,7 +18,10 @@ const HALVINGS: usize = 15;
 /// Pixels searched side by side.
 const LANES: usize = 8;
 
-/// A run of pixels on their way from Lab to linear sRGB.
+/// From XYZ relative to white to linear red, green and blue, as [`super::space`] writes it.
+pub(super) type FromRelative = [[f32; 2]; 3];
+
+/// A run of pixels on their way from Lab to linear light.
 pub(super) struct Run {
     /// (L* + 16) / 116.
     pub(super) f: [f32; RUN],
@@ -34,13 +37,13 @@ impl Run {
     }
 
     /// Fills `rgb` for the first `count` pixels; returns how many had their chroma reduced.
-    pub(super) fn convert(&mut self, outside: &mut Outside, count: usize) -> usize {
-        let beyond = convert_run(&self.f, &self.a, &self.b, &mut self.rgb);
+    pub(super) fn convert(&mut self, matrix: &FromRelative, outside: &mut Outside, count: usize) -> usize {
+        let beyond = convert_run(matrix, &self.f, &self.a, &self.b, &mut self.rgb);
         // Pixels past `count` are left over from another run: they may trigger the search, but are not counted.
-        if beyond == 0 { 0 } else { self.reduce(outside, count) }
+        if beyond == 0 { 0 } else { self.reduce(matrix, outside, count) }
     }
 
-    fn reduce(&mut self, outside: &mut Outside, count: usize) -> usize {
+    fn reduce(&mut self, matrix: &FromRelative, outside: &mut Outside, count: usize) -> usize {
         let mut found = 0;
         for i in 0..count {
             outside.index[found] = i as u16;
@@ -50,10 +53,10 @@ impl Run {
             let i = i as usize;
             (outside.f[slot], outside.a[slot], outside.b[slot]) = (self.f[i], self.a[i], self.b[i]);
         }
-        outside.search(found);
+        outside.search(matrix, found);
         for (slot, &i) in outside.index[..found].iter().enumerate() {
             let kept = outside.kept[slot];
-            let rgb = linear(outside.f[slot], kept * outside.a[slot], kept * outside.b[slot]);
+            let rgb = linear(matrix, outside.f[slot], kept * outside.a[slot], kept * outside.b[slot]);
             for (plane, value) in self.rgb.iter_mut().zip(rgb) {
                 plane[i as usize] = value;
             }
@@ -62,7 +65,7 @@ impl Run {
     }
 }
 
-/// The pixels of a run that lie outside sRGB, packed together so that the search is vector code.
+/// The pixels of a run that lie outside the space, packed together so that the search is vector code.
 pub(super) struct Outside {
     index: [u16; RUN + 1],
     f: [f32; RUN],
@@ -77,24 +80,24 @@ impl Outside {
         Box::new(Self { index: [0; RUN + 1], f: [0.0; RUN], a: [0.0; RUN], b: [0.0; RUN], kept: [0.0; RUN] })
     }
 
-    /// Finds how much of the chroma fits, by halving: neutral is always inside, and along a hue ray sRGB is left once. Only in
-    /// a sliver of bright yellows (L* 94 to 98, hue 100° to 106°) is it left, entered and left again; there either end may be
-    /// found, and what is found is inside all the same.
-    fn search(&mut self, count: usize) {
+    /// Finds how much of the chroma fits, by halving: neutral is always inside, and along a hue ray a space is left once. Of
+    /// sRGB only a sliver of bright yellows (L* 94 to 98, hue 100° to 106°) is left, entered and left again; there, and where another
+    /// space has the like, either end may be found, and what is found is inside all the same.
+    fn search(&mut self, matrix: &FromRelative, count: usize) {
         // Whole lanes, so that the loop has no remainder; what lies past `count` is left over and never read.
         let lanes = count.next_multiple_of(LANES).min(RUN);
-        search_run([&self.f, &self.a, &self.b], &mut self.kept[..lanes]);
+        search_run(matrix, [&self.f, &self.a, &self.b], &mut self.kept[..lanes]);
     }
 }
 
 /// Linear red, green and blue of a run, and how many of its pixels lie outside.
 #[multiversion(targets("x86_64+avx2"))]
-fn convert_run(f: &[f32; RUN], a: &[f32; RUN], b: &[f32; RUN], to: &mut [[f32; RUN]; 3]) -> u32 {
-    let [red, green, blue] = to;
+fn convert_run(matrix: &FromRelative, f: &[f32; RUN], a: &[f32; RUN], b: &[f32; RUN], to: &mut [[f32; RUN]; 3]) -> u32 {
+    let (matrix, [red, green, blue]) = (*matrix, to);
     // Counting in integers keeps this vector code; a largest excess in floats would not be.
     let mut beyond = 0_u32;
     for i in 0..RUN {
-        let rgb = linear(f[i], a[i], b[i]);
+        let rgb = linear(&matrix, f[i], a[i], b[i]);
         [red[i], green[i], blue[i]] = rgb;
         beyond += u32::from(excess(rgb) > TOLERANCE);
     }
@@ -103,8 +106,8 @@ fn convert_run(f: &[f32; RUN], a: &[f32; RUN], b: &[f32; RUN], to: &mut [[f32; R
 
 /// See [`Outside::search`].
 #[multiversion(targets("x86_64+avx2"))]
-fn search_run(planes: [&[f32; RUN]; 3], kept: &mut [f32]) {
-    let kept = kept.as_chunks_mut::<LANES>().0;
+fn search_run(matrix: &FromRelative, planes: [&[f32; RUN]; 3], kept: &mut [f32]) {
+    let (matrix, kept) = (*matrix, kept.as_chunks_mut::<LANES>().0);
     let [f, a, b] = planes.map(|plane| plane.as_chunks::<LANES>().0);
     for (((kept, f), a), b) in kept.iter_mut().zip(f).zip(a).zip(b) {
         *kept = [0.0; LANES];
@@ -112,7 +115,7 @@ fn search_run(planes: [&[f32; RUN]; 3], kept: &mut [f32]) {
         for _ in 0..HALVINGS {
             for lane in 0..LANES {
                 let more = kept[lane] + step;
-                let inside = excess(linear(f[lane], more * a[lane], more * b[lane])) <= TOLERANCE;
+                let inside = excess(linear(&matrix, f[lane], more * a[lane], more * b[lane])) <= TOLERANCE;
                 kept[lane] = if inside { more } else { kept[lane] };
             }
             step *= 0.5;
@@ -120,13 +123,14 @@ fn search_run(planes: [&[f32; RUN]; 3], kept: &mut [f32]) {
     }
 }
 
-/// Linear red, green and blue of a Lab colour given as f = (L* + 16) / 116, a*, b*.
+/// Linear red, green and blue, exactly equal where a* and b* are 0, of a Lab colour given as f = (L* + 16) / 116, a*, b*.
 #[inline(always)]
-fn linear(f: f32, a: f32, b: f32) -> [f32; 3] {
+fn linear(matrix: &FromRelative, f: f32, a: f32, b: f32) -> [f32; 3] {
     let x = lab_f_inverse_fast(f + a * (1.0 / 500.0));
     let y = lab_f_inverse_fast(f);
     let z = lab_f_inverse_fast(f - b * (1.0 / 200.0));
-    FROM_RELATIVE_F32.map(|row| row[0] * x + row[1] * y + row[2] * z)
+    let (x, z) = (x - y, z - y);
+    matrix.map(|row| y + row[0] * x + row[1] * z)
 }
 
 /// How far the worst of three channels lies outside 0..=1; at most 0 inside.
@@ -146,13 +150,14 @@ fn max(one: f32, other: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imaging::ColourSpace;
     use crate::imaging::lab::lab_to_srgb;
 
     /// Converts one colour; the linear colour and whether its chroma was reduced.
     fn one(lightness: f32, a: f32, b: f32) -> ([f32; 3], bool) {
         let (mut run, mut outside) = (Run::new(), Outside::new());
         (run.f[0], run.a[0], run.b[0]) = ((lightness + 16.0) / 116.0, a, b);
-        let reduced = run.convert(&mut outside, 1) == 1;
+        let reduced = run.convert(&ColourSpace::Srgb.numbers().from_relative, &mut outside, 1) == 1;
         ([run.rgb[0][0], run.rgb[1][0], run.rgb[2][0]], reduced)
     }
 

@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use super::space::Curve;
+
 /// Linear sRGB to CIE XYZ, D65 (IEC 61966-2-1 primaries, seven digits).
 pub const RGB_TO_XYZ: [[f64; 3]; 3] =
     [[0.412_456_4, 0.357_576_1, 0.180_437_5], [0.212_672_9, 0.715_152_2, 0.072_175_0], [0.019_333_9, 0.119_192_0, 0.950_304_1]];
@@ -26,16 +28,14 @@ const FROM_RELATIVE: [[f64; 3]; 3] = invert(TO_RELATIVE);
 
 /// Weights of linear red, green and blue in relative luminance.
 pub(super) const LUMINANCE: [f32; 3] = narrow(RGB_TO_XYZ[1]);
-pub(super) const FROM_RELATIVE_F32: [[f32; 3]; 3] =
-    [narrow(FROM_RELATIVE[0]), narrow(FROM_RELATIVE[1]), narrow(FROM_RELATIVE[2])];
 
-const fn divide_rows(matrix: [[f64; 3]; 3], by: [f64; 3]) -> [[f64; 3]; 3] {
+pub(super) const fn divide_rows(matrix: [[f64; 3]; 3], by: [f64; 3]) -> [[f64; 3]; 3] {
     let [[a, b, c], [d, e, f], [g, h, i]] = matrix;
     [[a / by[0], b / by[0], c / by[0]], [d / by[1], e / by[1], f / by[1]], [g / by[2], h / by[2], i / by[2]]]
 }
 
 /// Inverse by cofactors.
-const fn invert(matrix: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
+pub(super) const fn invert(matrix: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     let [[a, b, c], [d, e, f], [g, h, i]] = matrix;
     let det = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
     [
@@ -45,7 +45,7 @@ const fn invert(matrix: [[f64; 3]; 3]) -> [[f64; 3]; 3] {
     ]
 }
 
-const fn narrow(row: [f64; 3]) -> [f32; 3] {
+pub(super) const fn narrow(row: [f64; 3]) -> [f32; 3] {
     [row[0] as f32, row[1] as f32, row[2] as f32]
 }
 
@@ -157,17 +157,28 @@ pub(super) struct CodeTables<const CODES: usize> {
 }
 
 impl<const CODES: usize> CodeTables<CODES> {
-    fn new() -> Self {
-        let table = |value: fn(f64) -> f64| -> Box<[f32; CODES]> {
+    fn new(curve: Curve) -> Self {
+        let table = |value: &dyn Fn(f64) -> f64| -> Box<[f32; CODES]> {
             let codes = (0..CODES).map(|code| value(code as f64 / (CODES - 1) as f64) as f32);
             codes.collect::<Vec<f32>>().try_into().expect("one value a code was collected")
         };
-        Self { linear: table(srgb_to_linear), grey_f: table(|encoded| lab_f(srgb_to_linear(encoded))) }
+        Self { linear: table(&|encoded| curve.linear(encoded)), grey_f: table(&|encoded| lab_f(curve.linear(encoded))) }
     }
 }
 
-static CODES_8: LazyLock<CodeTables<256>> = LazyLock::new(CodeTables::new);
-static CODES_16: LazyLock<CodeTables<65536>> = LazyLock::new(CodeTables::new);
+/// Something for each curve, in the order of [`Curve`], made when it is first asked for.
+pub(super) type OfCurves<T> = [LazyLock<T>; 3];
+
+static CODES_8: OfCurves<CodeTables<256>> = [
+    LazyLock::new(|| CodeTables::new(Curve::Srgb)),
+    LazyLock::new(|| CodeTables::new(Curve::Adobe)),
+    LazyLock::new(|| CodeTables::new(Curve::ProPhoto)),
+];
+static CODES_16: OfCurves<CodeTables<65536>> = [
+    LazyLock::new(|| CodeTables::new(Curve::Srgb)),
+    LazyLock::new(|| CodeTables::new(Curve::Adobe)),
+    LazyLock::new(|| CodeTables::new(Curve::ProPhoto)),
+];
 
 /// A sample's depth: 8 or 16 bits.
 pub(super) trait Sample: Copy + Default + 'static {
@@ -183,8 +194,12 @@ pub(super) trait Sample: Copy + Default + 'static {
     fn nearest(encoded: f32) -> Self;
     /// The tables of this depth.
     type Tables: 'static;
-    /// The one copy of them.
-    fn tables() -> &'static Self::Tables;
+    /// The one copy of them for codes of a curve.
+    fn tables_of(curve: Curve) -> &'static Self::Tables;
+    /// That for sRGB.
+    fn tables() -> &'static Self::Tables {
+        Self::tables_of(Curve::Srgb)
+    }
 }
 
 /// Adding 2²³ leaves a float's integer part in its low bits, rounded to nearest: a conversion without saturation checks.
@@ -214,8 +229,8 @@ impl Sample for u8 {
         (encoded * <Self as Sample>::WHITE + ROUND).to_bits() as Self
     }
 
-    fn tables() -> &'static Self::Tables {
-        &CODES_8
+    fn tables_of(curve: Curve) -> &'static Self::Tables {
+        &CODES_8[curve as usize]
     }
 }
 
@@ -243,8 +258,8 @@ impl Sample for u16 {
         (encoded * <Self as Sample>::WHITE + ROUND).to_bits() as Self
     }
 
-    fn tables() -> &'static Self::Tables {
-        &CODES_16
+    fn tables_of(curve: Curve) -> &'static Self::Tables {
+        &CODES_16[curve as usize]
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::lab::srgb_to_lab;
 use super::rows::{RUN, lightness_of_f, lightness_run, replaced_f};
-use super::{Lightness, Samples, ScanImage};
+use super::{ColourSpace, Lightness, Samples, ScanImage};
 
 pub use super::ciede2000::delta_e_2000;
 
@@ -18,13 +18,18 @@ pub struct LightnessDifference {
 /// Pixels compared side by side.
 const LANES: usize = 8;
 
-/// |ΔL*| between two pictures of any channels and depths, alpha ignored; `None` when the sizes differ.
+/// |ΔL*| between two pictures of sRGB, of any channels and depths, alpha ignored; `None` when the sizes differ.
 pub fn lightness_difference(one: &ScanImage, other: &ScanImage) -> Option<LightnessDifference> {
-    lightness_kept(one, Lightness::Source, other)
+    lightness_kept(one, Lightness::Source, other, ColourSpace::Srgb)
 }
 
-/// |ΔL*| between what a derivative's lightness should be and what it is; `None` when the sizes differ.
-pub fn lightness_kept(scan: &ScanImage, lightness: Lightness<'_>, derivative: &ScanImage) -> Option<LightnessDifference> {
+/// |ΔL*| between what a derivative's lightness should be and what it is, its samples being those of `space`; `None` when the sizes differ.
+pub fn lightness_kept(
+    scan: &ScanImage,
+    lightness: Lightness<'_>,
+    derivative: &ScanImage,
+    space: ColourSpace,
+) -> Option<LightnessDifference> {
     if scan.size() != derivative.size() {
         return None;
     }
@@ -34,14 +39,14 @@ pub fn lightness_kept(scan: &ScanImage, lightness: Lightness<'_>, derivative: &S
     for first in (0..pixels).step_by(RUN) {
         let count = RUN.min(pixels - first);
         match lightness {
-            Lightness::Source => lightness_run(scan, first, &mut runs[0][..count]),
+            Lightness::Source => lightness_run(scan, ColourSpace::Srgb, first, &mut runs[0][..count]),
             Lightness::Replaced(plane) => {
                 let wanted = &mut runs[0][..count];
                 replaced_f(&plane.data()[first..][..count], wanted);
                 wanted.iter_mut().for_each(|value| *value = lightness_of_f(*value));
             }
         }
-        lightness_run(derivative, first, &mut runs[1][..count]);
+        lightness_run(derivative, space, first, &mut runs[1][..count]);
         // Eight sums and eight largest side by side: a single float sum is a chain no compiler may reorder.
         let mut sums = [0.0_f32; LANES];
         runs.iter_mut().for_each(|run| run[count..].fill(0.0));
@@ -131,7 +136,7 @@ mod tests {
         let samples: Vec<u16> = (0..30_000).map(|_| random.u16(..)).collect();
         let rgb = image(Channels::Rgb, Samples::U16(samples));
         let mut lightness = vec![0.0; 10_000];
-        lightness_run(&rgb, 0, &mut lightness);
+        lightness_run(&rgb, ColourSpace::Srgb, 0, &mut lightness);
         for (pixel, &found) in lightness.iter().enumerate() {
             assert!((found - lab_at(&rgb, pixel)[0]).abs() < 1e-3, "pixel {pixel}");
         }

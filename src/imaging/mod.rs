@@ -1,6 +1,7 @@
 //! Pixels in, pixels out: pure arithmetic on pictures already in memory.
 //!
-//! Knows nothing of files, containers, models or colour profiles. Samples are sRGB-encoded (IEC 61966-2-1) throughout.
+//! Knows nothing of files, containers, models or colour profiles. Samples are sRGB-encoded (IEC 61966-2-1) throughout, but for those of
+//! derivatives in another [`ColourSpace`].
 
 mod border;
 mod ciede2000;
@@ -8,6 +9,7 @@ mod extent;
 mod features;
 mod gamut;
 mod grey;
+mod guide;
 pub mod image;
 pub mod lab;
 mod label;
@@ -19,6 +21,7 @@ mod quality;
 mod recombine;
 mod resample;
 mod rows;
+mod space;
 mod tensor;
 
 pub use border::{Border, PictureArea, picture_area};
@@ -30,6 +33,7 @@ pub use label::{Label, labelled};
 pub use noise::estimate_noise;
 pub use parity::{Preprocessing, parity_input, parity_recombine};
 pub use quality::{Quality, QualityOfSet, SquaredChroma, greyed, quality, quality_of_set};
-pub use recombine::{Lightness, Recombined, recombine, recombine_within};
+pub use recombine::{Lightness, Recombined, Rendering, recombine, recombine_within};
 pub use resample::{grey_copy, grey_copy_of, reduced, thumbnail};
+pub use space::ColourSpace;
 pub use tensor::{crop_chroma, network_input};

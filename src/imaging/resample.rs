@@ -180,9 +180,22 @@ fn read_rows<P: Wide>(image: &ScanImage, part: Rect, rows: Range<u32>, into: &mu
     into.clear();
     for samples in rows.map(|y| samples_of(image, part, y)) {
         match image.samples() {
-            Samples::U8(all) => into.extend(all[samples].chunks_exact(count).map(P::read)),
-            Samples::U16(all) => into.extend(all[samples].chunks_exact(count).map(P::read)),
+            Samples::U8(all) => widen(&all[samples], count, into),
+            Samples::U16(all) => widen(&all[samples], count, into),
         }
+    }
+}
+
+/// Pixels of `count` samples; a number that the compiler knows makes it vector code.
+fn widen<P: Wide, S: Sample>(samples: &[S], count: usize, into: &mut Vec<P>) {
+    fn all<P: Wide, S: Sample, const COUNT: usize>(samples: &[S], into: &mut Vec<P>) {
+        into.extend(samples.as_chunks::<COUNT>().0.iter().map(|pixel| P::read(pixel)));
+    }
+    match count {
+        1 => all::<P, S, 1>(samples, into),
+        2 => all::<P, S, 2>(samples, into),
+        3 => all::<P, S, 3>(samples, into),
+        _ => all::<P, S, 4>(samples, into),
     }
 }
 

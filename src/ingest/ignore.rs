@@ -10,8 +10,10 @@ use std::os::unix::ffi::OsStrExt as _;
 
 /// Extensions of pictures. Unfinished copies (`.part`, `.partial`, `.tmp`, `.crdownload`, `.filepart`, `.lock`, `NAME~`)
 /// are left out by not being here.
-const PICTURES: [&str; 18] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "jp2", "jpx", "jpf", "j2k", "j2c", "webp", "bmp", "dng", "gif", "heic", "psd"];
+const PICTURES: [&str; 18] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "jp2", "jpx", "jpf", "j2k", "j2c", "webp", "bmp", "dng", "gif", "heic",
+    "psd",
+];
 
 /// Folders that file servers and desktops make for themselves: Synology, QNAP, NetApp, Windows, macOS, ext4. Those that
 /// begin with a dot are left out anyway.

@@ -41,6 +41,8 @@ pub struct OutputRecipe {
     pub jpeg_quality: u8,
     /// TIFF compression: `none`, `lzw` or `deflate`.
     pub tiff_compression: String,
+    /// `srgb`, `adobe-rgb`, `display-p3` or `prophoto`.
+    pub colour_space: String,
     /// Longest side, pixels; null for the scan's own size.
     pub max_side: Option<u32>,
     /// The visible mark: `off`, `corner` or `strip`.
@@ -85,6 +87,8 @@ pub struct RecipeFacts {
     pub output: OutputRecipe,
     /// How the others are, in order.
     pub further_outputs: Vec<OutputRecipe>,
+    /// Factor on chroma, 0..=1.5.
+    pub saturation: f32,
     /// Whether the place where a picture was taken is left out of its metadata.
     pub strip_gps: bool,
     /// IPTC Digital Source Type that derivatives name.
@@ -155,10 +159,12 @@ pub(crate) mod tests {
                 format: "source".to_owned(),
                 jpeg_quality: 92,
                 tiff_compression: "none".to_owned(),
+                colour_space: "srgb".to_owned(),
                 max_side: None,
                 label: "off".to_owned(),
             },
             further_outputs: Vec::new(),
+            saturation: 1.0,
             strip_gps: false,
             digital_source_type: "compositeWithTrainedAlgorithmicMedia".to_owned(),
         }
@@ -174,7 +180,7 @@ pub(crate) mod tests {
     #[test]
     fn anything_that_changes_pixels_changes_the_digest() {
         let base = Recipe::new(facts()).digest();
-        let changes: [fn(&mut RecipeFacts); 10] = [
+        let changes: [fn(&mut RecipeFacts); 12] = [
             |facts| facts.precision = "fp32".to_owned(),
             |facts| facts.portrait.model.sha256 = Digest::of(b"other weights"),
             |facts| facts.other.max_height = 544,
@@ -185,6 +191,8 @@ pub(crate) mod tests {
             |facts| facts.further_outputs.push(facts.output.clone()),
             |facts| facts.preprocessing = "parity".to_owned(),
             |facts| facts.border = "off".to_owned(),
+            |facts| facts.saturation = 0.8,
+            |facts| facts.output.colour_space = "prophoto".to_owned(),
         ];
         for change in changes {
             let mut facts = facts();

@@ -102,6 +102,8 @@ pub struct Origin<'a> {
     pub dpi: Option<(f64, f64)>,
     /// Whether the picture was turned or mirrored to be upright.
     pub turned: bool,
+    /// Whether its samples are sRGB; EXIF has no number for what else they may be.
+    pub is_srgb: bool,
 }
 
 /// What is written into the derivative.
@@ -170,10 +172,10 @@ fn own_fields(origin: &Origin<'_>) -> Vec<Field> {
     let mut own = vec![
         field(Tag::Orientation, Value::Short(vec![1])),
         field(Tag::Software, fields::text(&printable(origin.software))),
-        // Version 2.32, and sRGB (CIPA DC-008, 4.6.6).
+        // Version 2.32, and sRGB or uncalibrated, which sends readers to the profile (CIPA DC-008, 4.6.6).
         field(Tag::ExifVersion, Value::Undefined(b"0232".to_vec(), 0)),
         field(Tag::FlashpixVersion, Value::Undefined(b"0100".to_vec(), 0)),
-        field(Tag::ColorSpace, Value::Short(vec![1])),
+        field(Tag::ColorSpace, Value::Short(vec![if origin.is_srgb { 1 } else { 65_535 }])),
     ];
     // In TIFF the page's own tags say it.
     if origin.media_type != "image/tiff" {

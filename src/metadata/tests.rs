@@ -23,6 +23,7 @@ fn origin() -> Origin<'static> {
         size: (600, 400),
         dpi: Some((600.0, 600.0)),
         turned: false,
+        is_srgb: true,
     }
 }
 

@@ -4,7 +4,7 @@ use super::record::assemble::Facts;
 use super::{StageError, Stopwatch};
 use crate::codec::{self, Against, Format, Verified};
 use crate::digest::Digest;
-use crate::imaging::{self, ChromaPlanes, Depth, Label, Lightness, Preprocessing, Rect, ScanImage, Size};
+use crate::imaging::{self, ChromaPlanes, ColourSpace, Depth, Label, Lightness, Preprocessing, Rect, Rendering, ScanImage, Size};
 use crate::metadata::{self, Account, Carried, Origin};
 
 /// A derivative that may leave the house.
@@ -24,7 +24,7 @@ pub struct Finished {
     pub verified: Verified,
     /// What became of the scan's metadata.
     pub metadata: Account,
-    /// Share of pixels whose colour sRGB cannot hold: their chroma was reduced, or under parity their channels clipped.
+    /// Share of pixels whose colour the derivative's colour space cannot hold: their chroma was reduced, or under parity their channels clipped.
     pub out_of_gamut_share: f64,
 }
 
@@ -36,8 +36,9 @@ pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopw
     let format = output.format.of(scan.header.format);
     // A JPEG has 8 bits: what is rounded once is not rounded twice.
     let depth = if format == Format::Jpeg { Depth::Eight } else { Depth::of(scan.header.bit_depth) };
+    let rendering = Rendering { saturation: profile.saturation, space: output.encode.colour_space };
     let recombined = watch.time("recombine", || match profile.preprocessing {
-        Preprocessing::Fit => imaging::recombine_within(&scan.image, prepared.area.rect, lightness, chroma, depth),
+        Preprocessing::Fit => imaging::recombine_within(&scan.image, prepared.area.rect, lightness, chroma, depth, rendering),
         Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma, depth),
     });
     let whole = recombined.image.size();
@@ -50,7 +51,7 @@ pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopw
     let (carried, metadata) = watch.time("metadata", || carry(facts, format, size, scale));
     let bytes = watch.time("encode", || codec::encode(&image, format, &output.encode, &carried))?;
     let against = match profile.preprocessing {
-        Preprocessing::Fit if is_whole => Against::Scan(&scan.image, lightness),
+        Preprocessing::Fit if is_whole => Against::Scan(&scan.image, lightness, output.encode.colour_space),
         // Clipping colours changes their lightness: that is the authors' way, and no fault of the file. A reduced or labelled picture has
         // no pixel by pixel to compare with.
         Preprocessing::Fit | Preprocessing::Parity => Against::Encoded,
@@ -98,6 +99,7 @@ fn carry(facts: &Facts<'_>, format: Format, size: Size, scale: f64) -> (Carried,
         size: (size.width, size.height),
         dpi: prepared.scan.dpi.map(|(x, y)| (x * scale, y * scale)),
         turned: prepared.scan.orientation != 1,
+        is_srgb: facts.output.encode.colour_space == ColourSpace::Srgb,
     };
     metadata::carry(&prepared.scan.metadata, &origin, profile.metadata, format.room())
 }

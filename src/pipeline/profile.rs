@@ -122,6 +122,8 @@ pub struct Profile {
     pub border: Border,
     /// Precision asked for.
     pub precision: Precision,
+    /// Factor on chroma, 0..=1.5; 1 under parity.
+    pub saturation: f32,
     /// What of the scan's metadata goes on.
     pub metadata: metadata::Policy,
     /// Room that stays free on the output volume, bytes.

@@ -14,3 +14,8 @@ pub use parts::{
     SoftwareRecord, SourceRecord, WeightsRecord,
 };
 pub use record::{Record, SCHEMA};
+
+/// The saturation of records made before there was a choice.
+const fn as_the_network_gave_it() -> f32 {
+    1.0
+}

@@ -103,9 +103,12 @@ pub struct DerivativeRecord {
     pub height: u32,
     /// Bits a sample.
     pub bit_depth: u8,
-    /// Colour space of its samples, whose profile it carries: `srgb`.
+    /// Colour space of its samples, whose profile it carries: `srgb`, `adobe-rgb`, `display-p3` or `prophoto`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub colour_space: String,
+    /// Factor on the chroma that the network gave, 0..=1.5; 1 in records of older versions.
+    #[serde(default = "super::as_the_network_gave_it")]
+    pub saturation: f32,
     /// Longest side that the output asked for, pixels; null for the scan's own size.
     #[serde(default)]
     pub max_side: Option<u32>,
@@ -303,7 +306,7 @@ pub struct NumericsRecord {
     pub chroma_mean: f32,
     /// 99th percentile of chroma.
     pub chroma_p99: f32,
-    /// Share of pixels whose colour sRGB cannot hold: their chroma was reduced at fixed lightness, or under parity their
+    /// Share of pixels whose colour its space cannot hold: their chroma was reduced at fixed lightness, or under parity their
     /// channels were clipped.
     pub out_of_gamut_share: f64,
 }

@@ -2,17 +2,19 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use autochrome::codec::{self, DecodeLimits, Format};
-use autochrome::colour::srgb_profile;
+use autochrome::colour::{profile_of, srgb_profile};
 use autochrome::imaging::lab::{lightness_of_luminance, srgb_to_lab};
-use autochrome::imaging::{Channels, Samples};
+use autochrome::imaging::metrics::colour_difference;
+use autochrome::imaging::{Channels, ColourSpace, Samples};
 use moxcms::ColorProfile;
 use serde_json::Value;
 use tiff::encoder::{TiffEncoder, colortype};
 use tiff::tags::Tag;
 
-use crate::workbench::{Workbench, encode, jpeg, photograph, text};
+use crate::workbench::{Workbench, encode, jpeg, photograph, photograph16, text};
 
 fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<_> =
@@ -129,4 +131,86 @@ fn the_lightness_of_a_scan_is_that_of_its_profile() {
     assert_eq!(record["derivative"]["colour_space"], "srgb");
     let recorded = record["derivative"]["lightness_max_difference"].as_f64().unwrap();
     assert!((recorded - largest).abs() < 0.005, "the record says {recorded}, measured {largest}");
+}
+
+/// A derivative of a 16-bit grey TIFF, made under one variable: its bytes and its record.
+fn made_under(bench: &Workbench, name: &str, variables: &[(&str, &str)]) -> (Vec<u8>, Value) {
+    let scan = bench.put("deep.tif", &encode(&photograph16(200, 160, 6), Format::Tiff));
+    let made = bench.path().join(name);
+    let mut command = bench.command(&["colorize", scan.to_str().unwrap(), "-o", made.to_str().unwrap()]);
+    let output = command.envs(variables.iter().copied()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    (fs::read(&made).unwrap(), record(&made))
+}
+
+#[test]
+fn a_derivative_in_another_colour_space_carries_its_profile_and_says_so() {
+    let bench = Workbench::new();
+    let mut before = None;
+    for space in ColourSpace::ALL {
+        let variables = [("AUTOCHROME__OUTPUT__COLOUR_SPACE", space.word()), ("AUTOCHROME__OUTPUT__FORMAT", "tiff")];
+        let (bytes, record) = made_under(&bench, &format!("{space}.tif"), &variables);
+        let derivative = codec::decode(&bytes, &DecodeLimits::default()).unwrap();
+        assert_eq!(derivative.declared.icc.as_deref(), Some(profile_of(space)));
+        assert_eq!(derivative.declared.exif_colour_space, Some(if space == ColourSpace::Srgb { 1 } else { 65_535 }));
+        assert_eq!(record["derivative"]["colour_space"], space.word());
+        assert_eq!(record["recipe"]["colour_space"], space.word());
+        let difference = record["derivative"]["lightness_max_difference"].as_f64().unwrap();
+        assert!(difference <= 0.05, "{space}: {difference}");
+        // By its profile every one is the same picture; what sRGB cannot hold is more colourful in the others.
+        let colour = derivative.colour();
+        let Samples::U16(rgb) = derivative.image.samples() else { panic!("the depth changed") };
+        let labs: Vec<_> =
+            rgb.as_chunks::<3>().0.iter().map(|rgb| colour.lab(rgb.map(|code| f64::from(code) / 65_535.0))).collect();
+        let srgb = before.get_or_insert_with(|| labs.clone());
+        for (found, wanted) in labs.iter().zip(srgb) {
+            assert!((found[0] - wanted[0]).abs() < 0.1, "{space}: {found:?} is as light as {wanted:?}");
+            let chroma = |lab: &[f64; 3]| lab[1].hypot(lab[2]);
+            assert!(chroma(found) > chroma(wanted) - 0.1, "{space}: {found:?} is no duller than {wanted:?}");
+        }
+    }
+}
+
+#[test]
+fn without_saturation_a_derivative_is_neutral() {
+    let bench = Workbench::new();
+    let (bytes, record) = made_under(&bench, "grey.tif", &[("AUTOCHROME__OUTPUT__SATURATION", "0")]);
+    let derivative = codec::decode(&bytes, &DecodeLimits::default()).unwrap();
+    let Samples::U16(rgb) = derivative.image.samples() else { panic!("the depth changed") };
+    assert!(rgb.as_chunks::<3>().0.iter().all(|rgb| rgb[0] == rgb[1] && rgb[1] == rgb[2]));
+    assert_eq!((&record["derivative"]["saturation"], &record["recipe"]["saturation"]), (&0.0.into(), &0.0.into()));
+}
+
+#[test]
+fn other_programs_see_the_same_colours_by_the_profile() {
+    if ["exiftool", "convert"].iter().any(|program| Command::new(program).arg("-ver").output().is_err()) {
+        eprintln!("SKIPPED: exiftool or convert (ImageMagick) is not installed");
+        return;
+    }
+    let bench = Workbench::new();
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).current_dir(bench.path()).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    fs::write(bench.path().join("srgb.icc"), srgb_profile()).unwrap();
+    // Dull enough for every space to hold.
+    let pale = ("AUTOCHROME__OUTPUT__SATURATION", "0.5");
+    let (bytes, _) = made_under(&bench, "srgb.tif", &[pale]);
+    let wanted = codec::decode(&bytes, &DecodeLimits::default()).unwrap().image;
+    for (space, name) in [
+        (ColourSpace::AdobeRgb, "Compatible with Adobe RGB (1998)"),
+        (ColourSpace::DisplayP3, "Display P3"),
+        (ColourSpace::ProPhoto, "ROMM RGB (ProPhoto)"),
+    ] {
+        let file = format!("{space}.tif");
+        let variables = [pale, ("AUTOCHROME__OUTPUT__COLOUR_SPACE", space.word()), ("AUTOCHROME__OUTPUT__FORMAT", "tiff")];
+        made_under(&bench, &file, &variables);
+        let facts = said("exiftool", &["-s3", "-ProfileDescription", "-ColorSpace", &file]);
+        assert_eq!(facts, format!("{name}\nUncalibrated\n"));
+        said("convert", &[&file, "-intent", "relative", "-profile", "srgb.icc", "-depth", "16", "back.tif"]);
+        let back = codec::decode(&fs::read(bench.path().join("back.tif")).unwrap(), &DecodeLimits::default()).unwrap().image;
+        let apart = colour_difference(&wanted, &back).unwrap();
+        assert!(apart.p999 < 0.1, "{space}: {apart:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! From a picture to the bytes of a file; the same picture and settings always give the same bytes.
 //!
-//! Pictures in colour carry a profile of sRGB. Grey ones, which are no derivatives, carry none: PNG says in a chunk of its own that
+//! Pictures in colour carry the profile of their colour space. Grey ones, which are no derivatives, carry none: PNG says in a chunk of its own that
 //! they are sRGB, JPEG (JFIF) and TIFF without a profile are taken as that.
 
 mod tiff;
@@ -17,8 +17,8 @@ use png::{
 
 use super::format::UnknownWord;
 use super::{Carried, Channels, EncodeError, Format};
-use crate::colour::srgb_profile;
-use crate::imaging::{Samples, ScanImage, to_eight_bits};
+use crate::colour;
+use crate::imaging::{ColourSpace, Samples, ScanImage, to_eight_bits};
 
 /// Longest side a JPEG can have, pixels: its fields have 16 bits.
 const JPEG_MAX_SIDE: u32 = 65_535;
@@ -76,11 +76,13 @@ pub struct EncodeSettings {
     pub jpeg_quality: u8,
     /// TIFF only.
     pub tiff_compression: TiffCompression,
+    /// Whose profile pictures in colour carry: that of their samples.
+    pub colour_space: ColourSpace,
 }
 
 impl Default for EncodeSettings {
     fn default() -> Self {
-        Self { jpeg_quality: 92, tiff_compression: TiffCompression::None }
+        Self { jpeg_quality: 92, tiff_compression: TiffCompression::None, colour_space: ColourSpace::Srgb }
     }
 }
 
@@ -93,16 +95,14 @@ impl Default for EncodeSettings {
 /// [`EncodeError::TooLarge`] for a JPEG with a side above 65535 pixels, [`EncodeError::Encoder`] when an encoder fails.
 pub fn encode(image: &ScanImage, format: Format, settings: &EncodeSettings, carried: &Carried) -> Result<Vec<u8>, EncodeError> {
     match format {
-        Format::Jpeg => encode_jpeg(image, settings.jpeg_quality, carried),
-        Format::Png => encode_png(image, carried).map_err(|error| EncodeError::encoder(format, error)),
-        Format::Tiff => {
-            tiff::encode(image, settings.tiff_compression, carried).map_err(|error| EncodeError::encoder(format, error))
-        }
+        Format::Jpeg => encode_jpeg(image, settings, carried),
+        Format::Png => encode_png(image, settings.colour_space, carried).map_err(|error| EncodeError::encoder(format, error)),
+        Format::Tiff => tiff::encode(image, settings, carried).map_err(|error| EncodeError::encoder(format, error)),
         Format::WebP | Format::Jpeg2000 => Err(EncodeError::encoder(format, "this format is read and not written")),
     }
 }
 
-fn encode_jpeg(image: &ScanImage, quality: u8, carried: &Carried) -> Result<Vec<u8>, EncodeError> {
+fn encode_jpeg(image: &ScanImage, settings: &EncodeSettings, carried: &Carried) -> Result<Vec<u8>, EncodeError> {
     let size = image.size();
     let (Ok(width), Ok(height)) = (u16::try_from(size.width), u16::try_from(size.height)) else {
         return Err(EncodeError::TooLarge { size, format: Format::Jpeg, limit: JPEG_MAX_SIDE });
@@ -110,12 +110,12 @@ fn encode_jpeg(image: &ScanImage, quality: u8, carried: &Carried) -> Result<Vec<
     let (samples, pixels) = jpeg_samples(image);
     // The decoder that every file has to pass before it is published is another author's: what this encoder gets wrong is found.
     let mut encoder = JpegEncoder::new(&samples, width.into(), height.into(), pixels)
-        .quality(quality.clamp(1, 100))
+        .quality(settings.jpeg_quality.clamp(1, 100))
         .subsampling(Subsampling::S444);
     if let Some((x, y)) = carried.dpi.and_then(|(x, y)| Some((whole(x)?, whole(y)?))) {
         encoder = encoder.density(JFIF_INCH, x, y);
     }
-    if let Some(profile) = profile_of(image) {
+    if let Some(profile) = profile_of(image, settings.colour_space) {
         encoder = encoder.icc_profile(profile);
     }
     if !carried.exif_block.is_empty() {
@@ -131,8 +131,8 @@ fn encode_jpeg(image: &ScanImage, quality: u8, carried: &Carried) -> Result<Vec<
 }
 
 /// The profile that a picture carries.
-fn profile_of(image: &ScanImage) -> Option<&'static [u8]> {
-    image.channels().is_rgb().then(srgb_profile)
+fn profile_of(image: &ScanImage, space: ColourSpace) -> Option<&'static [u8]> {
+    image.channels().is_rgb().then(|| colour::profile_of(space))
 }
 
 /// A resolution in whole pixels, where it fits JFIF's 16 bits.
@@ -159,10 +159,10 @@ fn jpeg_samples(image: &ScanImage) -> (Cow<'_, [u8]>, JpegPixels) {
     }
 }
 
-fn encode_png(image: &ScanImage, carried: &Carried) -> Result<Vec<u8>, png::EncodingError> {
+fn encode_png(image: &ScanImage, space: ColourSpace, carried: &Carried) -> Result<Vec<u8>, png::EncodingError> {
     let mut bytes = Vec::new();
     let mut info = PngInfo::with_size(image.size().width, image.size().height);
-    info.icc_profile = profile_of(image).map(Cow::Borrowed);
+    info.icc_profile = profile_of(image, space).map(Cow::Borrowed);
     if !carried.exif_block.is_empty() {
         info.exif_metadata = Some(Cow::Borrowed(&carried.exif_block));
     }

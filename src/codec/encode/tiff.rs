@@ -10,7 +10,7 @@ use tiff::encoder::{DirectoryEncoder, TiffEncoder, TiffKind, TiffKindBig, TiffKi
 use tiff::tags::{Tag, Type};
 
 use self::strips::Strips;
-use super::TiffCompression;
+use super::EncodeSettings;
 use crate::codec::{Carried, Channels};
 use crate::imaging::ScanImage;
 use crate::metadata::{Directory, Field, Value, rational};
@@ -21,17 +21,17 @@ const CLASSIC_BYTES: u64 = 3 << 30;
 
 type Open<'a, 'b, K> = DirectoryEncoder<'a, &'b mut Cursor<Vec<u8>>, K>;
 
-pub(super) fn encode(image: &ScanImage, compression: TiffCompression, carried: &Carried) -> TiffResult<Vec<u8>> {
+pub(super) fn encode(image: &ScanImage, settings: &EncodeSettings, carried: &Carried) -> TiffResult<Vec<u8>> {
     let bytes = image.samples().len() as u64 * u64::from(image.bit_depth() / 8);
     if bytes <= CLASSIC_BYTES {
-        encode_as::<TiffKindStandard>(image, compression, carried)
+        encode_as::<TiffKindStandard>(image, settings, carried)
     } else {
-        encode_as::<TiffKindBig>(image, compression, carried)
+        encode_as::<TiffKindBig>(image, settings, carried)
     }
 }
 
-fn encode_as<K: TiffKind>(image: &ScanImage, compression: TiffCompression, carried: &Carried) -> TiffResult<Vec<u8>> {
-    let strips = Strips::of(image, compression);
+fn encode_as<K: TiffKind>(image: &ScanImage, settings: &EncodeSettings, carried: &Carried) -> TiffResult<Vec<u8>> {
+    let strips = Strips::of(image, settings.tiff_compression);
     let mut file = Cursor::new(Vec::with_capacity(strips.bytes() + (64 << 10)));
     let mut encoder = TiffEncoder::<_, K>::new_generic(&mut file)?;
     let mut own = |directory: Directory| -> TiffResult<Option<u64>> {
@@ -65,7 +65,7 @@ fn encode_as<K: TiffKind>(image: &ScanImage, compression: TiffCompression, carri
         // Inches.
         page.write_tag(Tag::ResolutionUnit, 2_u16)?;
     }
-    if let Some(profile) = super::profile_of(image) {
+    if let Some(profile) = super::profile_of(image, settings.colour_space) {
         put(&mut page, Tag::IccProfile.to_u16(), Type::UNDEFINED, profile)?;
     }
     if let Some(xmp) = &carried.xmp {
@@ -162,13 +162,17 @@ fn stored(value: &Value) -> (Type, Vec<u8>) {
 mod tests {
     use super::*;
     use crate::codec::samples::{ALL_CHANNELS, picture};
-    use crate::codec::{DecodeLimits, decode};
+    use crate::codec::{DecodeLimits, TiffCompression, decode};
+
+    fn settings(tiff_compression: TiffCompression) -> EncodeSettings {
+        EncodeSettings { tiff_compression, ..EncodeSettings::default() }
+    }
 
     #[test]
     fn big_tiff_gives_every_sample_back() {
         for channels in ALL_CHANNELS {
             let image = picture(61, 43, channels, 16);
-            let bytes = encode_as::<TiffKindBig>(&image, TiffCompression::Deflate, &Carried::default()).unwrap();
+            let bytes = encode_as::<TiffKindBig>(&image, &settings(TiffCompression::Deflate), &Carried::default()).unwrap();
             assert_eq!(bytes[2], 43, "the version number of BigTIFF");
             assert_eq!(decode(&bytes, &DecodeLimits::default()).unwrap().image, image);
         }
@@ -179,7 +183,7 @@ mod tests {
         for compression in [TiffCompression::None, TiffCompression::Lzw, TiffCompression::Deflate] {
             for (channels, depth) in ALL_CHANNELS.into_iter().flat_map(|channels| [(channels, 8), (channels, 16)]) {
                 let image = picture(700, 900, channels, depth);
-                let bytes = encode(&image, compression, &Carried::default()).unwrap();
+                let bytes = encode(&image, &settings(compression), &Carried::default()).unwrap();
                 assert_eq!(decode(&bytes, &DecodeLimits::default()).unwrap().image, image, "{compression} {channels:?} {depth}");
             }
         }

@@ -14,7 +14,7 @@ use crate::daemon;
 use crate::digest::Digest;
 use crate::failure::{Exit, Failure};
 use crate::imaging::lab::srgb_to_lab;
-use crate::imaging::{self, ScanImage, Size};
+use crate::imaging::{self, ColourSpace, ScanImage, Size};
 use crate::inference::{Catalogue, ModelKind, Precision};
 use crate::job::Disposition;
 use crate::pipeline::{self, Made, Outcome, OutputFormat, Profile, ScanFile, StageError, Stopwatch, Workshop};
@@ -66,7 +66,8 @@ pub(super) fn measure(settings: &Settings, directory: &Path) -> Result<Measured,
     Ok(Measured { directory: directory.to_owned(), device, models, rows, left_out })
 }
 
-const LOSSLESS: EncodeSettings = EncodeSettings { jpeg_quality: 100, tiff_compression: TiffCompression::None };
+const LOSSLESS: EncodeSettings =
+    EncodeSettings { jpeg_quality: 100, tiff_compression: TiffCompression::None, colour_space: ColourSpace::Srgb };
 const HINT: &str = "name a directory with colour photographs: JPEG, PNG or TIFF";
 
 /// Why a picture has no row.

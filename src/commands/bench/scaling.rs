@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Source, rounded, timed};
 use crate::codec::{self, Against, Carried};
 use crate::failure::{Exit, Failure};
-use crate::imaging::{self, ChromaPlanes, Depth, Lightness, Plane};
+use crate::imaging::{self, ChromaPlanes, ColourSpace, Depth, Lightness, Plane};
 use crate::pipeline::Profile;
 
 /// Times each picture is worked on: enough that two workers end at nearly the same moment.
@@ -53,7 +53,7 @@ fn process(profile: &Profile, source: &Source) -> Result<(), Failure> {
     let image = imaging::recombine(&scan.image, Lightness::Source, &chroma, Depth::of(scan.header.bit_depth)).image;
     let bytes = codec::encode(&image, source.format, &source.written, &Carried { dpi: scan.dpi, ..Carried::default() })
         .map_err(|error| failed(error.into()))?;
-    let against = Against::Scan(&scan.image, Lightness::Source);
+    let against = Against::Scan(&scan.image, Lightness::Source, ColourSpace::Srgb);
     codec::verify(&bytes, image, source.format, against).map_err(|error| failed(error.into()))?;
     Ok(())
 }

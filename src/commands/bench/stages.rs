@@ -8,7 +8,7 @@ use super::{PICTURE, Source, median, rounded, timed};
 use crate::codec::{self, Against, Carried};
 use crate::digest::Digest;
 use crate::failure::{Exit, Failure};
-use crate::imaging::{self, Depth, Lightness, ModelExtent};
+use crate::imaging::{self, ColourSpace, Depth, Lightness, ModelExtent};
 use crate::inference::ColorizeRequest;
 use crate::pipeline::{Profile, Workshop};
 use crate::publish::{self, Publication};
@@ -107,7 +107,7 @@ fn once(
         codec::encode(&recombined.image, source.format, &source.written, &Carried { dpi: scan.dpi, ..Carried::default() })
     });
     let encoded = encoded.map_err(|error| failed(error.into()))?;
-    let against = Against::Scan(&scan.image, Lightness::Source);
+    let against = Against::Scan(&scan.image, Lightness::Source, ColourSpace::Srgb);
     let verified = clock.time(|| codec::verify(&encoded, recombined.image, source.format, against));
     verified.map_err(|error| failed(error.into()))?;
     clock.time(|| Digest::of(&encoded));

@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::Scope;
+use super::{COLOUR_SPACE, FORMAT, Scope};
 use crate::codec::{EncodeSettings, Format, TiffCompression};
-use crate::config::layers::Collection;
+use crate::config::layers::{Collection, Entries};
 use crate::config::problems::Problem;
 use crate::config::settings::{OutputChoice, OutputSettings, WritingSettings};
-use crate::imaging::Label;
+use crate::imaging::{ColourSpace, Label};
 
 impl<'a> Scope<'a> {
     /// The derivatives of every scan.
@@ -53,6 +53,30 @@ impl<'a> Scope<'a> {
         found
     }
 
+    /// Outputs whose steps would be too coarse: each that is written, and where none is listed the collection's own.
+    pub(super) fn coarse(&self) -> Vec<Problem> {
+        let listed = self.listed();
+        let outputs = if listed.is_empty() { vec![self] } else { listed.iter().collect() };
+        let says = |one: &&&Scope<'_>| {
+            let of =
+                |entries: Option<&Entries>| entries.is_some_and(|own| own.contains_key(COLOUR_SPACE) || own.contains_key(FORMAT));
+            one.own.is_none() || of(one.own) || of(one.via)
+        };
+        let coarse = |one: &&&Scope<'_>| {
+            one.text(COLOUR_SPACE) == ColourSpace::ProPhoto.word() && matches!(one.text(FORMAT), "source" | "jpeg")
+        };
+        let problem = |one: &Scope<'_>| {
+            let rule = format!(
+                "its steps are too coarse for a JPEG, so it needs {} = \"tiff\" or \"png\", not {:?}{}",
+                one.name(FORMAT),
+                one.text(FORMAT),
+                one.by(FORMAT)
+            );
+            one.problem(COLOUR_SPACE, Some(format!("\"prophoto\"{}", one.by(COLOUR_SPACE))), &rule)
+        };
+        outputs.iter().filter(says).filter(coarse).map(|one| problem(one)).collect()
+    }
+
     /// How derivatives are written here.
     pub(super) fn writing(&self) -> WritingSettings {
         const FORMATS: &[(&str, OutputChoice)] = &[
@@ -75,6 +99,7 @@ impl<'a> Scope<'a> {
             encode: EncodeSettings {
                 jpeg_quality: u8::try_from(self.integer("output.jpeg_quality")).expect("the key table allows 1 to 100"),
                 tiff_compression: self.word("output.tiff_compression", COMPRESSIONS),
+                colour_space: self.word(COLOUR_SPACE, &ColourSpace::ALL.map(|space| (space.word(), space))),
             },
             max_side,
             label: self.word("output.label", LABELS).unwrap_or(by_kind),

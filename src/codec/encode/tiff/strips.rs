@@ -9,7 +9,7 @@ use flate2::write::ZlibEncoder;
 use tiff::TiffResult;
 use weezl::BitOrder;
 
-use super::TiffCompression;
+use super::super::TiffCompression;
 use crate::imaging::{Samples, ScanImage};
 
 /// What a strip aims at, bytes: large enough to compress well, small enough that every thread has some.
