@@ -47,7 +47,7 @@ pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopw
     let against = match profile.preprocessing {
         Preprocessing::Fit => Against::Scan(&scan.image, lightness, profile.encode.colour_space),
         // Clipping colours changes their lightness: that is the authors' way, and no fault of the file.
-        Preprocessing::Parity => Against::Encoded,
+        Preprocessing::Parity => Against::Encoded(profile.encode.colour_space),
     };
     let verified = watch.time("verify", || codec::verify(&bytes, recombined.image, format, against))?;
     let digest = watch.time("hash", || Digest::of(&bytes));
