@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::decode::decode_into;
 use super::{DecodeLimits, EncodeError, Format};
-use crate::imaging::metrics::{LightnessDifference, lightness_kept};
+use crate::imaging::metrics::{LightnessDifference, lightness_difference_in, lightness_kept};
 use crate::imaging::{ColourSpace, Lightness, Samples, ScanImage, Size};
 
 /// What decoding an encoded picture once more showed: |ΔL*|, largest and mean.
@@ -19,8 +19,8 @@ const JPEG_MEAN_BOUND: f32 = 1.5;
 pub enum Against<'a> {
     /// The scan's, or what was put in its place; the derivative's samples are those of the space.
     Scan(&'a ScanImage, Lightness<'a>, ColourSpace),
-    /// The picture's that was encoded: it was not meant to have the scan's.
-    Encoded,
+    /// The picture's that was encoded, of the same space: it was not meant to have the scan's.
+    Encoded(ColourSpace),
 }
 
 /// Decodes what was encoded and compares it with the picture it was made from.
@@ -37,7 +37,7 @@ pub fn verify(bytes: &[u8], image: ScanImage, format: Format, against: Against<'
     // A picture that nothing is compared with sample by sample gives its memory to the decoder.
     let (image, memory) = match against {
         Against::Scan(..) if lossy => (None, if let Samples::U8(samples) = image.into_samples() { samples } else { Vec::new() }),
-        Against::Scan(..) | Against::Encoded => (Some(image), Vec::new()),
+        Against::Scan(..) | Against::Encoded(_) => (Some(image), Vec::new()),
     };
     let decoded = decode_into(bytes, &limits, memory).map_err(|source| EncodeError::VerifyDecode { format, source })?;
     let found = Shape::of(&decoded.image, decoded.header.format, lossy);
@@ -52,8 +52,8 @@ pub fn verify(bytes: &[u8], image: ScanImage, format: Format, against: Against<'
     }
     let difference = match (against, &image) {
         (Against::Scan(scan, lightness, space), _) => lightness_kept(scan, lightness, &decoded.image, space),
-        (Against::Encoded, Some(image)) => lightness_kept(image, Lightness::Source, &decoded.image, ColourSpace::Srgb),
-        (Against::Encoded, None) => None,
+        (Against::Encoded(space), Some(image)) => lightness_difference_in(space, image, &decoded.image),
+        (Against::Encoded(_), None) => None,
     };
     let difference = difference.expect("the picture was kept where it is compared with, and the sizes were compared above");
     // Not `mean > bound`: a mean that is no number must not pass.
@@ -112,10 +112,10 @@ mod tests {
     }
 
     fn against_itself(bytes: &[u8], image: &ScanImage, format: Format) -> Result<Verified, EncodeError> {
-        let results = [Against::Encoded, Against::Scan(image, Lightness::Source, ColourSpace::Srgb)]
+        let results = [Against::Encoded(ColourSpace::Srgb), Against::Scan(image, Lightness::Source, ColourSpace::Srgb)]
             .map(|against| verify(bytes, image.clone(), format, against).map_err(|error| error.to_string()));
         assert_eq!(results[0], results[1], "a picture is compared with itself either way");
-        verify(bytes, image.clone(), format, Against::Encoded)
+        verify(bytes, image.clone(), format, Against::Encoded(ColourSpace::Srgb))
     }
 
     #[test]
@@ -187,5 +187,17 @@ mod tests {
             Against::Scan(&grey(120), Lightness::Source, ColourSpace::Srgb),
         );
         assert!(matches!(error, Err(EncodeError::VerifyLightness { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn lightness_is_compared_in_the_derivatives_own_space() {
+        let scan = ScanImage::new(Size::new(64, 48), Channels::Grey, Samples::U8(vec![120; 64 * 48])).unwrap();
+        for space in ColourSpace::ALL {
+            let code = (65_535.0 * space.encoded(crate::imaging::lab::srgb_to_linear(120.0 / 255.0))).round() as u16;
+            let image = ScanImage::new(Size::new(64, 48), Channels::Rgb, Samples::U16(vec![code; 3 * 64 * 48])).unwrap();
+            let bytes = encoded(&image, Format::Tiff);
+            let verified = verify(&bytes, image, Format::Tiff, Against::Scan(&scan, Lightness::Source, space)).unwrap();
+            assert!(verified.max < 0.005, "{space}: {verified:?}");
+        }
     }
 }

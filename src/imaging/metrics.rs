@@ -20,7 +20,12 @@ const LANES: usize = 8;
 
 /// |ΔL*| between two pictures of sRGB, of any channels and depths, alpha ignored; `None` when the sizes differ.
 pub fn lightness_difference(one: &ScanImage, other: &ScanImage) -> Option<LightnessDifference> {
-    lightness_kept(one, Lightness::Source, other, ColourSpace::Srgb)
+    lightness_difference_in(ColourSpace::Srgb, one, other)
+}
+
+/// The same of two pictures of another colour space.
+pub fn lightness_difference_in(space: ColourSpace, one: &ScanImage, other: &ScanImage) -> Option<LightnessDifference> {
+    compared([one, other], [space; 2], Lightness::Source)
 }
 
 /// |ΔL*| between what a derivative's lightness should be and what it is, its samples being those of `space`; `None` when the sizes differ.
@@ -29,6 +34,15 @@ pub fn lightness_kept(
     lightness: Lightness<'_>,
     derivative: &ScanImage,
     space: ColourSpace,
+) -> Option<LightnessDifference> {
+    compared([scan, derivative], [ColourSpace::Srgb, space], lightness)
+}
+
+/// Compares the second picture with the first, or with what was put in the place of its lightness.
+fn compared(
+    [scan, derivative]: [&ScanImage; 2],
+    spaces: [ColourSpace; 2],
+    lightness: Lightness<'_>,
 ) -> Option<LightnessDifference> {
     if scan.size() != derivative.size() {
         return None;
@@ -39,14 +53,14 @@ pub fn lightness_kept(
     for first in (0..pixels).step_by(RUN) {
         let count = RUN.min(pixels - first);
         match lightness {
-            Lightness::Source => lightness_run(scan, ColourSpace::Srgb, first, &mut runs[0][..count]),
+            Lightness::Source => lightness_run(scan, spaces[0], first, &mut runs[0][..count]),
             Lightness::Replaced(plane) => {
                 let wanted = &mut runs[0][..count];
                 replaced_f(&plane.data()[first..][..count], wanted);
                 wanted.iter_mut().for_each(|value| *value = lightness_of_f(*value));
             }
         }
-        lightness_run(derivative, space, first, &mut runs[1][..count]);
+        lightness_run(derivative, spaces[1], first, &mut runs[1][..count]);
         // Eight sums and eight largest side by side: a single float sum is a chain no compiler may reorder.
         let mut sums = [0.0_f32; LANES];
         runs.iter_mut().for_each(|run| run[count..].fill(0.0));

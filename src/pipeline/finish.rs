@@ -54,7 +54,7 @@ pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopw
         Preprocessing::Fit if is_whole => Against::Scan(&scan.image, lightness, output.encode.colour_space),
         // Clipping colours changes their lightness: that is the authors' way, and no fault of the file. A reduced or labelled picture has
         // no pixel by pixel to compare with.
-        Preprocessing::Fit | Preprocessing::Parity => Against::Encoded,
+        Preprocessing::Fit | Preprocessing::Parity => Against::Encoded(output.encode.colour_space),
     };
     let verified = watch.time("verify", || codec::verify(&bytes, image, format, against))?;
     let digest = watch.time("hash", || Digest::of(&bytes));
