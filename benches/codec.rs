@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use autochrome::codec::{self, Against, Carried, Channels, DecodeLimits, EncodeSettings, Format};
-use autochrome::imaging::{Samples, ScanImage, Size};
+use autochrome::imaging::{ColourSpace, Samples, ScanImage, Size};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 const SIZE: Size = Size::new(6000, 4000);
@@ -53,7 +53,7 @@ fn codecs(criterion: &mut Criterion) {
         if format != Format::Jpeg {
             group.bench_function(format!("verify {name}"), |bencher| {
                 let input = || image.clone();
-                let work = |image| codec::verify(black_box(&bytes), image, format, Against::Encoded);
+                let work = |image| codec::verify(black_box(&bytes), image, format, Against::Encoded(ColourSpace::Srgb));
                 bencher.iter_batched(input, |image| work(image).expect("lossless formats are exact"), BatchSize::LargeInput);
             });
         }

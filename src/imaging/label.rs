@@ -70,8 +70,11 @@ const LETTERS: [(f32, &[Piece]); 12] = [
     (0.62, &[Arc([0.31, 0.33], ROUND, 0.0, 360.0), Line([0.62, 0.0], [0.62, 1.0])]),
 ];
 
+/// Where a straight piece begins and ends.
+type Stroke = ([f32; 2], [f32; 2]);
+
 /// Straight pieces of the whole text, and its width.
-fn strokes() -> (Vec<([f32; 2], [f32; 2])>, f32) {
+fn strokes() -> (Vec<Stroke>, f32) {
     let (mut lines, mut x) = (Vec::new(), 0.0);
     for (width, pieces) in LETTERS {
         for piece in pieces {
@@ -92,7 +95,7 @@ fn strokes() -> (Vec<([f32; 2], [f32; 2])>, f32) {
     (lines, x - SPACE)
 }
 
-fn distance([x, y]: [f32; 2], (from, to): ([f32; 2], [f32; 2])) -> f32 {
+fn distance([x, y]: [f32; 2], (from, to): Stroke) -> f32 {
     let (along, off) = ([to[0] - from[0], to[1] - from[1]], [x - from[0], y - from[1]]);
     let length = along[0] * along[0] + along[1] * along[1];
     let share = if length > 0.0 { ((off[0] * along[0] + off[1] * along[1]) / length).clamp(0.0, 1.0) } else { 0.0 };
@@ -151,7 +154,7 @@ fn drawn<S: Sample>(
     let stride = size.width as usize * count;
     // A strip is white, alpha included.
     samples.resize(stride * size.height as usize, S::nearest(1.0));
-    let colours = if count % 2 == 0 { count - 1 } else { count };
+    let colours = if count.is_multiple_of(2) { count - 1 } else { count };
     for y in 0..plate.height {
         let row = &mut samples[(plate.top + y) as usize * stride + plate.left as usize * count..];
         for (x, pixel) in (0..plate.width).zip(row.chunks_exact_mut(count)) {

@@ -264,7 +264,7 @@ mod tests {
         let blank = |element: &mut Element| element.text = element.text.trim().to_owned();
         again.iter_mut().for_each(|one| {
             blank(one);
-            one.children.iter_mut().for_each(|two| blank(two));
+            one.children.iter_mut().for_each(&blank);
         });
         assert_eq!(again, found);
     }

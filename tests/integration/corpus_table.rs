@@ -49,8 +49,8 @@ const fn kind(
     Kind { name, file, from, program, arguments, profile: None }
 }
 
-const fn under(profile: Profile, kind: Kind) -> Kind {
-    Kind { profile: Some(profile), ..kind }
+const fn under(profile: Profile, kind: &Kind) -> Kind {
+    Kind { profile: Some(profile), ..*kind }
 }
 
 use Depth::{Eight, Sixteen};
@@ -65,8 +65,8 @@ const KINDS: &[Kind] = &[
     kind("JPEG, YCbCr 4:2:2", "a.jpg", Eight, "convert", &["-type", "TrueColor", "-sampling-factor", "4:2:2", "-quality", "95"]),
     kind("JPEG, YCbCr 4:2:0", "a.jpg", Eight, "convert", &["-type", "TrueColor", "-sampling-factor", "4:2:0", "-quality", "95"]),
     kind("JPEG, CMYK", "a.jpg", Eight, "convert", &["-colorspace", "CMYK", "-sampling-factor", "4:4:4", "-quality", "95"]),
-    under(Profile::Gamma18, kind("JPEG, grey, gamma 1.8", "a.jpg", Eight, "convert", JPEG)),
-    under(Profile::AdobeRgb, kind("JPEG, Adobe RGB", "a.jpg", Eight, "convert", &["-type", "TrueColor", "-quality", "95"])),
+    under(Profile::Gamma18, &kind("JPEG, grey, gamma 1.8", "a.jpg", Eight, "convert", JPEG)),
+    under(Profile::AdobeRgb, &kind("JPEG, Adobe RGB", "a.jpg", Eight, "convert", &["-type", "TrueColor", "-quality", "95"])),
     kind("PNG, 1 bit", "a.png", Eight, "convert", &["-monochrome"]),
     kind("PNG, 4 bits", "a.png", Eight, "convert", &["-colors", "16", "-depth", "4", "-define", "png:bit-depth=4", "-define", "png:color-type=0"]),
     kind("PNG, 8 bits", "a.png", Eight, "convert", &[]),
@@ -74,7 +74,7 @@ const KINDS: &[Kind] = &[
     kind("PNG, palette", "a.png", Eight, "convert", &["-type", "Palette", "-define", "png:color-type=3"]),
     kind("PNG, alpha", "a.png", Eight, "convert", &["-alpha", "set", "-channel", "A", "-evaluate", "set", "80%"]),
     kind("PNG, interlaced", "a.png", Sixteen, "convert", &["-interlace", "PNG"]),
-    under(Profile::Gamma18, kind("PNG, 16 bits, gamma 1.8", "a.png", Sixteen, "convert", &["-define", "png:bit-depth=16"])),
+    under(Profile::Gamma18, &kind("PNG, 16 bits, gamma 1.8", "a.png", Sixteen, "convert", &["-define", "png:bit-depth=16"])),
     kind("TIFF, uncompressed", "a.tif", Sixteen, "tiffcp", &["-c", "none"]),
     kind("TIFF, LZW", "a.tif", Sixteen, "tiffcp", &["-c", "lzw"]),
     kind("TIFF, LZW, predictor", "a.tif", Sixteen, "tiffcp", &["-c", "lzw:2"]),
@@ -101,8 +101,8 @@ const KINDS: &[Kind] = &[
     kind("TIFF, CMYK", "a.tif", Sixteen, "convert", &["-colorspace", "CMYK", "-compress", "LZW"]),
     kind("TIFF, two pages", "a.tif", Sixteen, "convert", &["(", "+clone", "-resize", "50%", ")", "-compress", "none"]),
     kind("TIFF, pyramid", "a.tif", Sixteen, "convert", &["-define", "ptif:pyramid=true", "ptif:"]),
-    under(Profile::Gamma18, kind("TIFF, 16 bits, gamma 1.8", "a.tif", Sixteen, "convert", &["-compress", "LZW"])),
-    under(Profile::AdobeRgb, kind("TIFF, 16 bits, Adobe RGB", "a.tif", Sixteen, "convert", &["-type", "TrueColor", "-compress", "LZW"])),
+    under(Profile::Gamma18, &kind("TIFF, 16 bits, gamma 1.8", "a.tif", Sixteen, "convert", &["-compress", "LZW"])),
+    under(Profile::AdobeRgb, &kind("TIFF, 16 bits, Adobe RGB", "a.tif", Sixteen, "convert", &["-type", "TrueColor", "-compress", "LZW"])),
     kind("WebP, lossy", "a.webp", Eight, "convert", &["-quality", "95"]),
     kind("WebP, lossless", "a.webp", Eight, "convert", &["-define", "webp:lossless=true"]),
     kind("JPEG 2000, 8 bits", "a.jp2", Eight, "convert", &["-define", "jp2:rate=1"]),

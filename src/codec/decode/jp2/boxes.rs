@@ -45,8 +45,11 @@ fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// The box at the beginning of `bytes`, and what follows it.
-fn next(bytes: &[u8]) -> Result<([u8; 4], &[u8], &[u8]), DecodeError> {
+/// A box's kind and content, and what follows it.
+type Next<'a> = ([u8; 4], &'a [u8], &'a [u8]);
+
+/// The box at the beginning of `bytes`.
+fn next(bytes: &[u8]) -> Result<Next<'_>, DecodeError> {
     const CUT: &str = "a box is cut";
     let length = be32(bytes, 0).ok_or_else(|| truncated(CUT))?;
     let kind = *bytes.get(4..).and_then(<[u8]>::first_chunk).ok_or_else(|| truncated(CUT))?;
