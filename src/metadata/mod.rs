@@ -7,12 +7,14 @@
 mod derive;
 mod fields;
 mod iptc;
+mod origin;
 mod rdf;
 mod xmp;
 
-pub use self::derive::{Account, Carried, Origin, Policy, Room, SourceType, carry};
+pub use self::derive::{Account, Carried, carry};
 pub use self::fields::{Directory, Field, field, rational, text};
 pub use self::iptc::iim_of_resources;
+pub use self::origin::{Origin, Policy, Room, SourceType};
 pub use ::exif::{Rational, SRational, Value};
 
 /// Longest EXIF block that is read, bytes. The largest honest ones hold a thumbnail of some 64 KiB.

@@ -3,7 +3,7 @@
 //! Merged, not replaced: captions, rights, places and whatever a museum's own namespace holds stay. What describes the scan's file or
 //! identifies it gives way to the derivative's own, and says where that comes from (xmpMM:DerivedFrom, xmpMM:History).
 
-use super::derive::{Origin, Policy};
+use super::origin::{Origin, Policy};
 use super::rdf::{Element, Name, RDF, packet, properties};
 use super::{Dropped, printable};
 use crate::digest::Digest;
