@@ -5,7 +5,10 @@
 use exif::{In, Reader, Tag, Value};
 
 use super::orientation::UPRIGHT;
-use crate::metadata::{Found, MAX_EXIF};
+use crate::metadata::{self, Directory, Field, Found, MAX_EXIF};
+
+/// Most memory that the values of a block may take, bytes: texts take more than their letters.
+const MAX_VALUES: usize = 16 << 20;
 
 /// Most samples an inch that are believed. Drum scanners end near 12 000.
 const MAX_DPI: f64 = 100_000.0;
@@ -65,7 +68,19 @@ pub(super) fn read(block: &[u8], found: &mut Found) -> ExifFacts {
     if let Some(error) = damaged {
         found.dropped.say(format!("damaged parts of the EXIF block: {error}"));
     }
-    found.exif.extend(exif.fields().cloned());
+    // Values are made when they are looked at, and many fields may point at the same bytes: what they take together is bounded.
+    let mut taken = 0;
+    for field in exif.fields() {
+        taken += metadata::memory_of(&field.value);
+        if taken > MAX_VALUES {
+            found.dropped.say("the rest of the EXIF block: its fields claim more than it holds");
+            break;
+        }
+        let keeps = Directory::of(field).is_some_and(|directory| directory.keeps(field.tag.number()));
+        // Of the others the name is enough.
+        let value = if keeps { field.value.clone() } else { Value::Byte(Vec::new()) };
+        found.exif.push(Field { tag: field.tag, ifd_num: field.ifd_num, value });
+    }
     let number = |tag| exif.get_field(tag, In::PRIMARY)?.value.get_uint(0);
     let ratio = |tag| match &exif.get_field(tag, In::PRIMARY)?.value {
         Value::Rational(values) => values.first().map(|value| f64::from(value.num) / f64::from(value.denom)),

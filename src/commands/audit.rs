@@ -97,7 +97,9 @@ fn describe(record: &Record) -> String {
     );
     line("", record.source.sha256.to_string());
     line("scene", format!("{}: {}", record.route.scene, record.route.reason));
-    let whole = (record.derivative.width, record.derivative.height);
+    // Upright, as the border's rectangle is.
+    let (width, height) = (record.source.width, record.source.height);
+    let whole = if record.source.orientation >= 5 { (height, width) } else { (width, height) };
     if let Some(border) = record.border.as_ref().filter(|border| (border.width, border.height) != whole) {
         let (left, top, sure) = (border.left, border.top, border.confidence * 100.0);
         line(

@@ -13,6 +13,7 @@ use crate::codec::{self, Format};
 use crate::config::{OutputChoice, Settings};
 use crate::daemon;
 use crate::digest::Digest;
+use crate::imaging::ColourSpace;
 use crate::ingest;
 use crate::pipeline::{self, Outcome, Profile, ScanFile, StageError, Stopwatch, Workshop};
 use crate::provenance::JobRecord;
@@ -83,6 +84,15 @@ fn apply(settings: &mut Settings, request: &Colorize, place: &Place) -> Result<(
     }
     if let Some(format) = request.format.or(by_name) {
         profile.writing.format = OutputChoice::Fixed(format);
+    }
+    let may_be_jpeg = matches!(profile.writing.format, OutputChoice::Source | OutputChoice::Fixed(Format::Jpeg));
+    if profile.writing.encode.colour_space == ColourSpace::ProPhoto && may_be_jpeg {
+        let text = "the steps of prophoto are too coarse for a JPEG";
+        return Err(Failure::text(
+            Exit::Usage,
+            text,
+            "name a file .tif or .png, or set output.colour_space to another".to_owned(),
+        ));
     }
     if let Some(height) = request.height {
         for scene in [&mut profile.portrait, &mut profile.architecture, &mut profile.other] {

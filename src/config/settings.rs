@@ -98,8 +98,8 @@ pub struct WritingSettings {
     pub encode: EncodeSettings,
     /// Longest side, pixels.
     pub max_side: Option<u32>,
-    /// Whether and where it says that its colours are a machine's.
-    pub label: Label,
+    /// Whether and where it says that its colours are a machine's; `None`: as its kind asks for.
+    pub label: Option<Label>,
 }
 
 /// One derivative of every scan.

@@ -7,7 +7,7 @@ use crate::config::{
     CollectionSettings, DenoiseScope, OutputChoice, OutputSettings, ProfileSettings, SceneSettings, Settings, WritingSettings,
 };
 use crate::failure::Failure;
-use crate::imaging::{Border, ExtentRules, Preprocessing, Size, Sizing};
+use crate::imaging::{Border, ExtentRules, Label, Preprocessing, Size, Sizing};
 use crate::inference::{Catalogue, CatalogueError, Engine, Entry, FixedSize, ModelKind};
 use crate::ingest::RootSettings;
 use crate::job::{OutputRecipe, PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
@@ -227,7 +227,7 @@ fn output_recipe(writing: &WritingSettings) -> OutputRecipe {
         tiff_compression: writing.encode.tiff_compression.to_string(),
         colour_space: writing.encode.colour_space.to_string(),
         max_side: writing.max_side,
-        label: writing.label.word().to_owned(),
+        label: writing.label.map_or("auto", Label::word).to_owned(),
     }
 }
 

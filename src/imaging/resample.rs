@@ -64,11 +64,39 @@ pub fn grey_copy_of(image: &ScanImage, part: Rect, size: Size) -> Plane {
 
 /// A small 8-bit copy for people: grey stays grey, colour stays colour, alpha is dropped.
 pub fn thumbnail(image: &ScanImage, size: Size) -> ScanImage {
-    reduced(image, size, Depth::Eight)
+    without_alpha(image, size, Depth::Eight)
 }
 
-/// A copy at another size and depth, values averaged as encoded: grey stays grey, colour stays colour, alpha is dropped.
+/// A copy at another size and depth, values averaged as encoded: grey stays grey, colour stays colour, and alpha is averaged by itself.
 pub fn reduced(image: &ScanImage, size: Size, depth: Depth) -> ScanImage {
+    let colour = without_alpha(image, size, depth);
+    if !image.channels().has_alpha() {
+        return colour;
+    }
+    fn last<S: Copy>(samples: &[S], count: usize) -> Vec<S> {
+        samples.iter().skip(count - 1).step_by(count).copied().collect()
+    }
+    fn joined<S: Copy>(colour: &[S], alpha: &[S]) -> Vec<S> {
+        let count = colour.len() / alpha.len();
+        colour.chunks_exact(count).zip(alpha).flat_map(|(pixel, &alpha)| pixel.iter().copied().chain([alpha])).collect()
+    }
+    let count = image.channels().count();
+    let alpha = match image.samples() {
+        Samples::U8(samples) => Samples::U8(last(samples, count)),
+        Samples::U16(samples) => Samples::U16(last(samples, count)),
+    };
+    let alpha = ScanImage::new(image.size(), Channels::Grey, alpha).expect("every pixel has one");
+    let alpha = without_alpha(&alpha, size, depth);
+    let channels = if colour.channels().is_rgb() { Channels::Rgba } else { Channels::GreyAlpha };
+    let samples = match (colour.samples(), alpha.samples()) {
+        (Samples::U8(colour), Samples::U8(alpha)) => Samples::U8(joined(colour, alpha)),
+        (Samples::U16(colour), Samples::U16(alpha)) => Samples::U16(joined(colour, alpha)),
+        (Samples::U8(_), Samples::U16(_)) | (Samples::U16(_), Samples::U8(_)) => return colour,
+    };
+    ScanImage::new(colour.size(), channels, samples).expect("both copies have one size")
+}
+
+fn without_alpha(image: &ScanImage, size: Size, depth: Depth) -> ScanImage {
     let size = Size::new(size.width.max(1), size.height.max(1));
     let channels = if image.channels().is_rgb() { Channels::Rgb } else { Channels::Grey };
     let whole = Rect::whole(image.size());
@@ -283,6 +311,18 @@ mod tests {
             let copy = grey_copy(&grey(Size::new(from.0, from.1), |_, _| 99), Size::new(to.0, to.1));
             assert!(copy.data().iter().all(|&value| (value - 99.0 / 255.0).abs() < 1e-4), "{from:?} to {to:?}");
         }
+    }
+
+    #[test]
+    fn a_reduced_picture_keeps_its_alpha() {
+        let size = Size::new(50, 40);
+        let rgba = ScanImage::new(size, Channels::Rgba, Samples::U16([51_400_u16, 257, 0, 771].repeat(2000))).unwrap();
+        let small = Size::new(10, 8);
+        let wanted = |samples: &[u8]| ScanImage::new(small, Channels::Rgba, Samples::U8(samples.repeat(80))).unwrap();
+        assert_eq!(reduced(&rgba, small, Depth::Eight), wanted(&[200, 1, 0, 3]));
+        let grey = ScanImage::new(size, Channels::GreyAlpha, Samples::U8([77, 9].repeat(2000))).unwrap();
+        let reduced = reduced(&grey, small, Depth::Eight);
+        assert_eq!((reduced.channels(), reduced.samples()), (Channels::GreyAlpha, &Samples::U8([77, 9].repeat(80))));
     }
 
     #[test]

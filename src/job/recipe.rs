@@ -45,7 +45,7 @@ pub struct OutputRecipe {
     pub colour_space: String,
     /// Longest side, pixels; null for the scan's own size.
     pub max_side: Option<u32>,
-    /// The visible mark: `off`, `corner` or `strip`.
+    /// The visible mark: `auto`, `off`, `corner` or `strip`.
     pub label: String,
 }
 

@@ -124,7 +124,11 @@ pub(super) fn kept(fields: impl IntoIterator<Item = Field>, dropped: &mut Droppe
             }
             continue;
         }
-        clean(&mut field.value);
+        if field.tag == Tag::UserComment && matches!(&field.value, Value::Undefined(bytes, _) if bytes.starts_with(b"UNICODE")) {
+            dropped.say("EXIF's UserComment in Unicode, whose byte order nothing tells");
+            continue;
+        }
+        clean(&mut field.value, field.tag == Tag::Copyright);
         let (length, bound) = match &field.value {
             Value::Ascii(texts) => (texts.iter().map(Vec::len).sum::<usize>(), MAX_TEXT),
             Value::Unknown(..) => continue,
@@ -162,16 +166,28 @@ pub(super) fn name(tag: Tag) -> String {
     if tag.description().is_some() { tag.to_string() } else { format!("tag 0x{:04X}", tag.number()) }
 }
 
-/// Texts end at their first NUL and have no control characters; an empty one is none.
-fn clean(value: &mut Value) {
+/// Texts have no control characters; an empty one is none. Of Copyright the first of two is the photographer's, which may be a blank, and
+/// the second the editor's (EXIF 3.0, 4.6.5.D).
+fn clean(value: &mut Value, is_copyright: bool) {
     let Value::Ascii(texts) = value else { return };
     for text in &mut *texts {
         text.retain(|&byte| byte >= 0x20 && byte != 0x7F || matches!(byte, b'\t' | b'\n' | b'\r'));
-        while text.last() == Some(&b' ') {
+        while text.len() > usize::from(is_copyright) && text.last() == Some(&b' ') {
             text.pop();
         }
     }
-    texts.retain(|text| !text.is_empty());
+    let is_pair = is_copyright && texts.len() == 2 && !texts[1].is_empty();
+    if !is_pair {
+        texts.retain(|text| !text.is_empty() && text.as_slice() != b" ");
+    }
+}
+
+/// Memory that a value takes, bytes: every text is a list of its own.
+pub fn memory_of(value: &Value) -> usize {
+    match value {
+        Value::Ascii(texts) => texts.iter().map(|text| text.len() + size_of::<Vec<u8>>()).sum(),
+        other => bytes_of(other),
+    }
 }
 
 fn bytes_of(value: &Value) -> usize {

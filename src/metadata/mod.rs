@@ -12,7 +12,7 @@ mod rdf;
 mod xmp;
 
 pub use self::derive::{Account, Carried, carry};
-pub use self::fields::{Directory, Field, field, rational, text};
+pub use self::fields::{Directory, Field, field, memory_of, rational, text};
 pub use self::iptc::iim_of_resources;
 pub use self::origin::{Origin, Policy, Room, SourceType};
 pub use ::exif::{Rational, SRational, Value};
@@ -49,8 +49,13 @@ impl Dropped {
         self.0.push(what.into());
     }
 
-    /// The words.
-    pub fn into_words(self) -> Vec<String> {
+    /// The words; of very many some, and how many more there were.
+    pub fn into_words(mut self) -> Vec<String> {
+        const MOST: usize = 60;
+        if let Some(more) = self.0.len().checked_sub(MOST).filter(|&more| more > 0) {
+            self.0.truncate(MOST);
+            self.0.push(format!("and {more} more"));
+        }
         self.0
     }
 }

@@ -16,9 +16,9 @@ pub(super) const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 const X: &str = "adobe:ns:meta/";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
-/// Deepest nesting and most elements of a packet that is read; honest ones end near 12 and some thousands.
+/// Deepest nesting, and most elements and attributes of a packet that is read; honest ones end near 12 and some thousands.
 const MAX_DEPTH: usize = 32;
-const MAX_ELEMENTS: usize = 50_000;
+const MAX_ELEMENTS: usize = 20_000;
 
 /// A name with its namespace.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,10 +64,16 @@ impl Element {
         Self { attributes, children: fields, ..Self::new(namespace, local) }
     }
 
-    /// Every element below and this one, whose test fails, is removed.
-    pub(super) fn prune(&mut self, keeps: &impl Fn(&Self) -> bool) {
-        self.children.retain(keeps);
+    /// Every element and attribute below whose name is not kept is removed.
+    pub(super) fn prune(&mut self, keeps: &impl Fn(&Name) -> bool) {
+        self.attributes.retain(|(name, _)| keeps(name));
+        self.children.retain(|child| keeps(&child.name));
         self.children.iter_mut().for_each(|child| child.prune(keeps));
+    }
+
+    /// Whether such a name stands here or below.
+    pub(super) fn has(&self, is: &impl Fn(&Name) -> bool) -> bool {
+        is(&self.name) || self.attributes.iter().any(|(name, _)| is(name)) || self.children.iter().any(|child| child.has(is))
     }
 }
 
@@ -103,7 +109,7 @@ fn read(text: &str) -> Result<Element, String> {
         let event = reader.read_event().map_err(|error| format!("it is not XML: {error}"))?;
         match event {
             Event::Start(start) => {
-                count += 1;
+                count += 1 + start.attributes().count();
                 if open.len() >= MAX_DEPTH || count > MAX_ELEMENTS {
                     return Err("it nests too deep or has too many elements".to_owned());
                 }
@@ -166,15 +172,20 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, 
         let is_xml = attribute.key.prefix().is_some_and(|prefix: Prefix<'_>| prefix.as_ref() == "xml");
         let key = if is_xml { Name::new(XML, local.as_ref()) } else { name((found, local.as_ref()))? };
         let value = attribute.normalized_value(XmlVersion::Explicit1_0).map_err(|error| bad(&error))?;
-        element.attributes.push((key, printable(&value)));
+        // Two prefixes of one namespace make one name of two.
+        if !element.attributes.iter().any(|(other, _)| *other == key) {
+            element.attributes.push((key, printable(&value)));
+        }
     }
     Ok(element)
 }
 
 /// The reader lets anything pass as a name, and a name is written as it is.
 fn require_name(local: &str) -> Result<(), String> {
-    let begins = local.starts_with(|letter: char| letter.is_alphabetic() || letter == '_');
-    if begins && local.chars().all(|letter| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.')) {
+    // Narrower than XML (1.0, 2.3) beyond Latin letters, never wider.
+    let begins = |letter: char| letter.is_ascii_alphabetic() || letter == '_' || letter >= '\u{C0}' && letter.is_alphabetic();
+    let goes_on = |letter: char| begins(letter) || letter.is_ascii_digit() || matches!(letter, '-' | '.');
+    if local.starts_with(begins) && local.chars().all(goes_on) {
         return Ok(());
     }
     Err(format!("it is not XML: {:?} is no name", printable(local)))

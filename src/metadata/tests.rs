@@ -169,3 +169,42 @@ fn the_same_scan_recipe_and_format_have_the_same_identity() {
     assert_eq!(id(&origin()), id(&Origin { made_at: "2027-01-01T00:00:00Z", ..origin() }));
     assert_ne!(id(&origin()), id(&Origin { media_type: "image/tiff", ..origin() }));
 }
+
+#[test]
+fn a_history_of_years_gives_way_before_a_caption_does() {
+    let event = format!(
+        "<rdf:li rdf:parseType='Resource'><stEvt:action>saved</stEvt:action><stEvt:changed>{}</stEvt:changed></rdf:li>",
+        "x".repeat(300)
+    );
+    let inner = format!("<dc:source>a shelf</dc:source><xmpMM:History><rdf:Seq>{}</rdf:Seq></xmpMM:History>", event.repeat(400));
+    let found = Found { xmp: Some(packet(&inner)), ..Found::default() };
+    let (text, dropped) = xmp_of(&found, &origin(), Policy::default(), ROOM);
+    assert!(text.contains("a shelf") && text.contains("<stEvt:action>saved<") && text.contains("<stEvt:action>derived<"));
+    assert!(dropped.len() == 1 && dropped[0].contains("events of XMP's history"), "{dropped:?}");
+}
+
+#[test]
+fn a_place_in_an_attribute_is_a_place_too() {
+    let inner = "<museum:shown><rdf:Bag><rdf:li exif:GPSLatitude='52,31N' museum:name='Berlin'/></rdf:Bag></museum:shown>";
+    let found = Found { xmp: Some(packet(inner)), ..Found::default() };
+    let strip = Policy { strip_gps: true, ..Policy::default() };
+    let (text, dropped) = xmp_of(&found, &origin(), strip, ROOM);
+    assert!(!text.contains("52,31N") && text.contains("Berlin") && dropped.len() == 1, "{text} {dropped:?}");
+}
+
+#[test]
+fn very_many_properties_are_fitted_without_delay() {
+    let inner: String = (0..15_000).map(|index| format!("<museum:p{index}>{index}</museum:p{index}>")).collect();
+    let found = Found { xmp: Some(packet(&inner)), ..Found::default() };
+    let (text, dropped) = xmp_of(&found, &origin(), Policy::default(), ROOM);
+    assert!(text.contains("AISystemUsed") && dropped.len() == 61 && dropped[60].ends_with("more"), "{}", dropped.len());
+}
+
+#[test]
+fn an_editors_copyright_does_not_become_the_photographers() {
+    let pair = Value::Ascii(vec![b" ".to_vec(), b"Library".to_vec()]);
+    let found = Found { exif: vec![field(Directory::Picture, 0x8298, pair.clone())], ..Found::default() };
+    let (carried, _) = carry(&found, &origin(), Policy::default(), ROOM);
+    let copyright = carried.exif.iter().find(|field| field.tag == Tag::Copyright).unwrap();
+    assert_eq!(format!("{:?}", copyright.value), format!("{pair:?}"));
+}

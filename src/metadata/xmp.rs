@@ -3,6 +3,8 @@
 //! Merged, not replaced: captions, rights, places and whatever a museum's own namespace holds stay. What describes the scan's file or
 //! identifies it gives way to the derivative's own, and says where that comes from (xmpMM:DerivedFrom, xmpMM:History).
 
+use std::collections::BTreeSet;
+
 use super::origin::{Origin, Policy};
 use super::rdf::{Element, Name, RDF, packet, properties};
 use super::{Dropped, printable};
@@ -94,8 +96,10 @@ pub(super) fn merged(found: Option<&[u8]>, origin: &Origin<'_>, policy: Policy, 
             Vec::new()
         }
     };
-    let own = own(&scan, origin, policy);
-    let mut kept: Vec<(usize, Element)> = Vec::new();
+    let own = own(&scan, origin, policy, limit, dropped);
+    let is_place = |name: &Name| name.namespace == EXIF && name.local.starts_with("GPS");
+    let mut names: BTreeSet<Name> = own.iter().map(|property| property.name.clone()).collect();
+    let (mut kept, mut places) = (Vec::new(), false);
     for mut property in scan {
         match fate(&property.name, origin.turned) {
             Fate::Replaced => continue,
@@ -105,28 +109,45 @@ pub(super) fn merged(found: Option<&[u8]>, origin: &Origin<'_>, policy: Policy, 
             }
             Fate::Kept => {}
         }
-        if policy.strip_gps {
-            let place = |one: &Element| one.name.namespace == EXIF && one.name.local.starts_with("GPS");
-            if place(&property) {
+        if policy.strip_gps && property.has(&is_place) {
+            places = true;
+            if is_place(&property.name) {
                 continue;
             }
-            property.prune(&|child| !place(child));
+            property.prune(&|name| !is_place(name));
         }
-        if kept.iter().chain(&[]).any(|(_, other)| other.name == property.name)
-            || own.iter().any(|other| other.name == property.name)
-        {
-            continue;
+        if names.insert(property.name.clone()) {
+            kept.push((packet(std::slice::from_ref(&property), PREFIXES).len(), property));
         }
-        kept.push((packet(std::slice::from_ref(&property), PREFIXES).len(), property));
     }
-    loop {
-        let all: Vec<Element> = kept.iter().map(|(_, property)| property).chain(&own).cloned().collect();
-        let written = packet(&all, PREFIXES);
-        let longest = (0..kept.len()).max_by_key(|&index| kept[index].0);
-        let Some(longest) = longest.filter(|_| written.len() > limit) else { return written };
-        let (_, property) = kept.remove(longest);
+    if places {
+        dropped.say("the place of XMP's GPS, as the collection asks");
+    }
+    fitted(kept, own, limit, dropped)
+}
+
+/// The scan's properties and the derivative's own as one packet; the longest of the scan's are left out where all do not fit.
+fn fitted(mut kept: Vec<(usize, Element)>, own: Vec<Element>, limit: usize, dropped: &mut Dropped) -> Vec<u8> {
+    let empty = packet(&[], PREFIXES).len();
+    let mut length = packet(&own, PREFIXES).len() + kept.iter().map(|(length, _)| length - empty).sum::<usize>();
+    let mut by_length: Vec<usize> = (0..kept.len()).collect();
+    by_length.sort_by_key(|&index| kept[index].0);
+    let mut left_out = BTreeSet::new();
+    while length > limit
+        && let Some(longest) = by_length.pop()
+    {
+        let (own_length, property) = &kept[longest];
         dropped.say(format!("XMP's {}: the packet would have been longer than {limit} bytes", shown(&property.name)));
+        length -= own_length - empty;
+        left_out.insert(longest);
     }
+    let mut index = 0;
+    kept.retain(|_| {
+        index += 1;
+        !left_out.contains(&(index - 1))
+    });
+    let all: Vec<Element> = kept.into_iter().map(|(_, property)| property).chain(own).collect();
+    packet(&all, PREFIXES)
 }
 
 fn shown(name: &Name) -> String {
@@ -134,9 +155,15 @@ fn shown(name: &Name) -> String {
     format!("{}:{}", prefix.unwrap_or("(another namespace)"), printable(&name.local))
 }
 
+/// Longest identifier of a scan that is repeated, bytes.
+const MAX_ID: usize = 1 << 10;
+
 /// What the derivative says of itself.
-fn own(scan: &[Element], origin: &Origin<'_>, policy: Policy) -> Vec<Element> {
-    let of_scan = |local: &str| scan.iter().find(|one| one.name.is(MM, local)).map(|one| one.text.trim().to_owned());
+fn own(scan: &[Element], origin: &Origin<'_>, policy: Policy, limit: usize, dropped: &mut Dropped) -> Vec<Element> {
+    let of_scan = |local: &str| {
+        let found = scan.iter().find(|one| one.name.is(MM, local)).map(|one| one.text.trim().to_owned());
+        found.filter(|id| !id.is_empty() && id.len() <= MAX_ID)
+    };
     let (document, original) = (of_scan("DocumentID"), of_scan("OriginalDocumentID"));
     let instance = format!("xmp.iid:{}", identifier(origin, "instance"));
     let text = Element::of_text;
@@ -156,7 +183,7 @@ fn own(scan: &[Element], origin: &Origin<'_>, policy: Policy) -> Vec<Element> {
     reference.extend(original.map(|original| text(REFERENCE, "originalDocumentID", &original)));
     reference.push(text(REFERENCE, "filePath", origin.file_name));
     own.push(Element::of_fields(MM, "DerivedFrom", reference));
-    own.push(history(scan, origin, &instance));
+    own.push(history(scan, origin, &instance, limit, dropped));
     own.push(text(IPTC_EXT, "DigitalSourceType", policy.source_type.uri()));
     own.push(text(
         IPTC_EXT,
@@ -174,11 +201,21 @@ fn own(scan: &[Element], origin: &Origin<'_>, policy: Policy) -> Vec<Element> {
     own
 }
 
-/// The scan's history with one more event.
-fn history(scan: &[Element], origin: &Origin<'_>, instance: &str) -> Element {
+/// The scan's history with one more event. It may take a quarter of the packet; where it is longer, the oldest events go.
+fn history(scan: &[Element], origin: &Origin<'_>, instance: &str, limit: usize, dropped: &mut Dropped) -> Element {
     let before = scan.iter().find(|one| one.name.is(MM, "History")).and_then(|history| history.children.first());
+    let before = before.map(|before| before.children.as_slice()).unwrap_or_default();
+    let mut length = 0;
+    let fits = |event: &&Element| {
+        length += packet(std::slice::from_ref(*event), PREFIXES).len();
+        length <= limit / 4
+    };
+    let newest = before.iter().rev().take_while(fits).count();
+    if newest < before.len() {
+        dropped.say(format!("{} events of XMP's history, the oldest", before.len() - newest));
+    }
     let mut sequence = Element::new(RDF, "Seq");
-    sequence.children = before.map(|before| before.children.clone()).unwrap_or_default();
+    sequence.children = before[before.len() - newest..].to_vec();
     let text = |local: &str, value: &str| Element::of_text(EVENT, local, value);
     let mut event = Element::of_fields(RDF, "li", Vec::new());
     event.children = vec![
@@ -193,9 +230,10 @@ fn history(scan: &[Element], origin: &Origin<'_>, instance: &str) -> Element {
     Element { children: vec![sequence], ..Element::new(MM, "History") }
 }
 
-/// The same for the same scan, recipe and kind of file: a UUID of version 8 (RFC 9562, 5.8) from their digest.
+/// The same for the same scan, recipe, kind and size of file: a UUID of version 8 (RFC 9562, 5.8) from their digest.
 fn identifier(origin: &Origin<'_>, what: &str) -> String {
-    let text = format!("{} {} {} {what}", origin.source_sha256, origin.recipe_sha256, origin.media_type);
+    let (width, height) = origin.size;
+    let text = format!("{} {} {} {width}×{height} {what}", origin.source_sha256, origin.recipe_sha256, origin.media_type);
     let digest = Digest::of(text.as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_bytes()[..16]);

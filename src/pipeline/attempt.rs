@@ -8,7 +8,7 @@ use super::record::{Made, ScanFile, assemble};
 use super::{ApplyTo, MemoryBudget, Output, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, ladder, prepare};
 use crate::codec::{self, ScanHeader};
 use crate::digest::Digest;
-use crate::imaging::{self, Preprocessing};
+use crate::imaging::{self, Label, Preprocessing};
 use crate::inference::{self, Engine};
 use crate::ingest::{self, RootIdentity};
 use crate::provenance::{JobRecord, Record};
@@ -102,7 +102,7 @@ fn make_all(
     let coloured = ladder::colour(shop, profile, &mut prepared, watch)?;
     let chroma_p99 = inference::chroma_p99(&coloured.chroma);
     let chroma = imaging::crop_chroma(coloured.chroma, &prepared.copy.extent);
-    let made_at = super::now();
+    let (made_at, common) = (super::now(), watch.clone());
     let mut all = Vec::with_capacity(outputs.len());
     for &(output, relative) in outputs {
         let facts = assemble::Facts {
@@ -118,8 +118,11 @@ fn make_all(
             relative,
             made_at,
         };
-        let finished = finish::finish(&facts, &chroma, watch)?;
-        let record = assemble::record(&facts, &finished, watch.clone().into_millis());
+        // Each record tells what its own derivative took.
+        let mut own = common.clone();
+        let finished = finish::finish(&facts, &chroma, &mut own)?;
+        *watch = own.clone();
+        let record = assemble::record(&facts, &finished, own.into_millis());
         all.push(Made { finished, record });
     }
     Ok(Outcome::Derivative(all))
@@ -294,10 +297,17 @@ pub fn adopt(output_root: &Path, target: &Path, source: &Digest, recipe: &Digest
 /// Memory an attempt needs at its peak, MiB: while the scan is decoded, or, mostly, while the derivative is decoded once more to
 /// be compared: then the scan, the result, its encoded form and what came of that are all there. The file always is.
 pub fn cost_mib(header: &ScanHeader, file_bytes: u64, profile: &Profile) -> u64 {
-    let one = |output: &Output| cost(header, file_bytes, output.format, profile.denoise.apply_to, profile.preprocessing);
+    let channels = if header.channels.has_alpha() { 4 } else { 3 };
+    let picture = (header.size.pixels() * channels * u64::from(header.bit_depth.max(8)) / 8) >> 20;
+    // What is reduced or labelled is kept to be compared with.
+    let kept = |output: &Output| {
+        let is_whole = output.max_side.is_none() && output.label(output.format.of(header.format)) == Label::Off;
+        if is_whole { 0 } else { picture }
+    };
+    let one =
+        |output: &Output| cost(header, file_bytes, output.format, profile.denoise.apply_to, profile.preprocessing) + kept(output);
     // One after the other is made, and those that are made wait for the last: of each its encoded form, at most as large as a picture.
-    let waiting =
-        profile.outputs.len().saturating_sub(1) as u64 * ((header.size.pixels() * 3 * u64::from(header.bit_depth / 8)) >> 20);
+    let waiting = profile.outputs.len().saturating_sub(1) as u64 * picture;
     profile.outputs.iter().map(one).max().unwrap_or(0) + waiting
 }
 

@@ -22,6 +22,8 @@ pub struct Finished {
     pub bit_depth: u8,
     /// What decoding once more showed.
     pub verified: Verified,
+    /// The visible mark.
+    pub label: Label,
     /// What became of the scan's metadata.
     pub metadata: Account,
     /// Share of pixels whose colour the derivative's colour space cannot hold: their chroma was reduced, or under parity their channels clipped.
@@ -44,9 +46,10 @@ pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopw
     let whole = recombined.image.size();
     let image = watch.time("reduce", || reduced(recombined.image, output.max_side, depth));
     let scale = f64::from(image.size().width) / f64::from(whole.width);
-    let is_whole = image.size() == whole && output.label == Label::Off;
+    let label = output.label(format);
+    let is_whole = image.size() == whole && label == Label::Off;
     let area = scaled(prepared.area.rect, scale, image.size());
-    let image = watch.time("label", || imaging::labelled(image, area, output.label));
+    let image = watch.time("label", || imaging::labelled(image, area, label));
     let (bit_depth, size) = (image.bit_depth(), image.size());
     let (carried, metadata) = watch.time("metadata", || carry(facts, format, size, scale));
     let bytes = watch.time("encode", || codec::encode(&image, format, &output.encode, &carried))?;
@@ -59,7 +62,7 @@ pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopw
     let verified = watch.time("verify", || codec::verify(&bytes, image, format, against))?;
     let digest = watch.time("hash", || Digest::of(&bytes));
     let out_of_gamut_share = recombined.out_of_gamut_share;
-    Ok(Finished { bytes, digest, format, size, bit_depth, verified, metadata, out_of_gamut_share })
+    Ok(Finished { bytes, digest, format, size, bit_depth, verified, label, metadata, out_of_gamut_share })
 }
 
 /// The picture with no side longer than `max_side`.

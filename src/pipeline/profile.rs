@@ -72,8 +72,17 @@ pub struct Output {
     pub encode: EncodeSettings,
     /// Longest side, pixels; a larger picture is reduced to it.
     pub max_side: Option<u32>,
-    /// Whether and where it says that its colours are a machine's.
-    pub label: Label,
+    /// Whether and where it says that its colours are a machine's; `None`: as its kind asks for.
+    pub label: Option<Label>,
+}
+
+impl Output {
+    /// The label of a derivative of this format: where nobody asked, a JPEG that is kept small has one, since it is made to be shown where
+    /// nobody sees a record.
+    pub fn label(&self, format: Format) -> Label {
+        let is_for_access = format == Format::Jpeg && self.max_side.is_some();
+        self.label.unwrap_or(if is_for_access { Label::Corner } else { Label::Off })
+    }
 }
 
 /// What a record says of a model beside its digest.

@@ -90,8 +90,8 @@ pub fn publish(publication: &Publication<'_>) -> Result<(), PublishError> {
 }
 
 /// Commits several derivatives of one scan, all or none: what can fail for want of room or because of another file is tried before
-/// anything gets its name, and what got it is taken back when another does not. A crash in the middle leaves some, each with its record;
-/// whoever makes the rest anew finds those in place.
+/// anything gets its name, and what got it is taken back when another does not, as far as the volumes let it. A crash in the middle leaves
+/// some, each with its record; whoever makes the rest anew finds those in place.
 pub fn publish_all(publications: &[Publication<'_>]) -> Result<(), PublishError> {
     let mut places = Vec::with_capacity(publications.len());
     for publication in publications {
@@ -114,31 +114,33 @@ pub fn publish_all(publications: &[Publication<'_>]) -> Result<(), PublishError>
         let image = if *found == Found::Same { None } else { Some(folder.write_part(name, fence, image)?) };
         parts.push((record, image));
     }
-    for (index, (record, image)) in parts.into_iter().enumerate() {
+    let mut named = 0;
+    let committed = parts.into_iter().enumerate().try_for_each(|(index, (record, image))| {
         if index > 0 {
             crate::faults::point("publish.next");
         }
+        named = index + 1;
         record.map_or(Ok(()), Part::replace)?;
-        let Some(image) = image else { continue };
+        let Some(image) = image else { return Ok(()) };
         crate::faults::point("publish.between");
-        let ((folder, name, record_name, _), publication) = (&places[index], &publications[index]);
+        let ((folder, name, ..), publication) = (&places[index], &publications[index]);
         match image.commit_new()? {
-            Commit::Done => {}
-            Commit::Taken if folder.compare(name, publication.image)? == Found::Same => {}
-            Commit::Taken => {
-                // Somebody's picture came between: our record would tell lies about it, and its fellows would be without it.
-                folder.remove_if_same(record_name, publication.record)?;
-                for ((folder, name, record_name, found), earlier) in places[..index].iter().zip(publications) {
-                    if *found == Found::Nothing {
-                        folder.remove_if_same(name, earlier.image)?;
-                        folder.remove_if_same(record_name, earlier.record)?;
-                    }
-                }
-                return Err(publication.conflict());
+            Commit::Done => Ok(()),
+            Commit::Taken if folder.compare(name, publication.image)? == Found::Same => Ok(()),
+            // Somebody's picture came between.
+            Commit::Taken => Err(publication.conflict()),
+        }
+    });
+    if committed.is_err() {
+        // A record without its picture would tell lies, and a picture that its fellows lack is half a job. What cannot be removed is a
+        // volume's fault, which the first error names; another attempt finds what is left.
+        for ((folder, name, record_name, found), publication) in places[..named].iter().zip(publications) {
+            if *found == Found::Nothing && folder.remove_if_same(name, publication.image).is_ok() {
+                let _ = folder.remove_if_same(record_name, publication.record);
             }
         }
     }
-    Ok(())
+    committed
 }
 
 impl Publication<'_> {

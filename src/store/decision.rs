@@ -137,7 +137,13 @@ impl Store {
 
     /// Whether the ledger's tables for decisions are there: they come with the first start of this version.
     pub async fn has_decisions(&self) -> Result<bool, StoreError> {
-        let row: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM sqlite_master WHERE name = 'decided'")
+        self.has_table("decided").await
+    }
+
+    /// Whether the ledger has this table or view: one that is only read may have been written by an earlier version.
+    pub(super) async fn has_table(&self, name: &str) -> Result<bool, StoreError> {
+        let row: Option<(i64,)> = sqlx::query_as("SELECT 1 FROM sqlite_master WHERE name = ?")
+            .bind(name)
             .fetch_optional(&self.reader)
             .await
             .map_err(StoreError::doing("be read"))?;

@@ -277,6 +277,9 @@ impl Store {
     /// The derivatives of a job beside its first, in the order of the collection's outputs.
     pub async fn further(&self, job: i64) -> Result<Vec<Further>, StoreError> {
         type Row = (Vec<u8>, Vec<u8>, Vec<u8>, String);
+        if !self.has_table("further").await? {
+            return Ok(Vec::new());
+        }
         let rows: Vec<Row> = sqlx::query_as("SELECT root, relative, digest, record FROM further WHERE job_id = ? ORDER BY place")
             .bind(job)
             .fetch_all(&self.reader)
@@ -291,13 +294,17 @@ impl Store {
 
     /// Jobs whose source, or one of whose derivatives, has this digest.
     pub async fn jobs_of_digest(&self, digest: Digest) -> Result<Vec<JobRow>, StoreError> {
-        let rows: Vec<RawJob> = sqlx::query_as(select_jobs!(
-            "s.digest = ?1 OR j.derivative_digest = ?1 OR j.id IN (SELECT job_id FROM further WHERE digest = ?1) ORDER BY j.id"
-        ))
-        .bind(digest.as_bytes().as_slice())
-        .fetch_all(&self.reader)
-        .await
-        .map_err(StoreError::doing("find jobs of a digest"))?;
+        let query = match self.has_table("further").await? {
+            true => select_jobs!(
+                "s.digest = ?1 OR j.derivative_digest = ?1 OR j.id IN (SELECT job_id FROM further WHERE digest = ?1) ORDER BY j.id"
+            ),
+            false => select_jobs!("s.digest = ?1 OR j.derivative_digest = ?1 ORDER BY j.id"),
+        };
+        let rows: Vec<RawJob> = sqlx::query_as(query)
+            .bind(digest.as_bytes().as_slice())
+            .fetch_all(&self.reader)
+            .await
+            .map_err(StoreError::doing("find jobs of a digest"))?;
         rows.into_iter().map(JobRow::try_from).collect()
     }
 }

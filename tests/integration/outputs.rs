@@ -118,6 +118,14 @@ fn outputs_that_would_get_in_each_others_way_are_told() {
     assert!(told("max_side = 100", "max_sides = 100").contains("did you mean max_side?"));
     assert!(told("max_side = 100", "scene = \"portrait\"").contains("collection.plates.output.2.scene: is not a key"));
     assert!(told("output/access", "ingest/access").contains("ingest"));
+    let parity = "[network]\npreprocessing = \"parity\"\n[denoise]\napply_to = \"off\"\n[retry]";
+    let space = config.replace("tiff_compression = \"deflate\"", "colour_space = \"adobe-rgb\"").replace("[retry]", parity);
+    fs::write(bench.config(), space).unwrap();
+    let output = bench.run(&["config", "check"]);
+    assert!(output.status.code() == Some(78) && text(&output).contains("output.1.colour_space"), "{}", text(&output));
+    fs::create_dir_all(bench.output().join("masters")).unwrap();
+    std::os::unix::fs::symlink(bench.output().join("masters"), bench.output().join("link")).unwrap();
+    assert!(told("output/access\"\nformat = \"jpeg\"", "output/link\"\nformat = \"tiff\"").contains("same names"));
 }
 
 #[test]

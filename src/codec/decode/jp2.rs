@@ -15,7 +15,7 @@ use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
 use crate::colour::{Declared, srgb_of_inks};
 use crate::imaging::{Samples, ScanImage};
-use crate::metadata::{self, Found, MAX_XMP};
+use crate::metadata::{Found, MAX_IPTC, MAX_XMP};
 
 fn damaged(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DecodeError {
     DecodeError::damaged(Format::Jpeg2000, what)
@@ -94,8 +94,16 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
         samples
     };
     let image = ScanImage::new(header.size, header.channels, samples).ok_or_else(|| damaged("it has too few samples"))?;
-    let mut metadata = Found { xmp: outline.xmp.filter(|xmp| xmp.len() <= MAX_XMP).map(<[u8]>::to_vec), ..Found::default() };
-    metadata.iptc = outline.iptc.map(<[u8]>::to_vec).filter(|iptc| iptc.len() <= metadata::MAX_IPTC);
+    let mut metadata = Found::default();
+    let mut block = |name: &str, found: Option<&[u8]>, most: usize| {
+        let fits = found.is_none_or(|block| block.len() <= most);
+        if !fits {
+            metadata.dropped.say(format!("{name}: it is longer than the {most} bytes that are read"));
+        }
+        found.filter(|_| fits).map(<[u8]>::to_vec)
+    };
+    let (xmp, iptc) = (block("the XMP packet", outline.xmp, MAX_XMP), block("IPTC-IIM", outline.iptc, MAX_IPTC));
+    (metadata.xmp, metadata.iptc) = (xmp, iptc);
     let found = outline.exif.map(|block| exif::read(block, &mut metadata)).unwrap_or_default();
     // A JP2 is stored upright; what EXIF says of orientation in one is about the file it was made from.
     Ok(Stored { header, image, orientation: None, dpi: outline.dpi.or(found.dpi), declared, metadata, other_pages: Vec::new() })

@@ -27,11 +27,11 @@ fn failed(error: DecodingError) -> DecodeError {
 }
 
 /// Every chunk must lie within the file, and the file must be as long as it says: the decoder takes what is there.
-fn require_chunks(bytes: &[u8]) -> Result<(), DecodeError> {
+fn require_chunks(bytes: &[u8]) -> Result<Vec<Size>, DecodeError> {
     let cut = || DecodeError::truncated(Format::WebP, "it is shorter than its header says");
     let length = |at: usize| bytes.get(at..at + 4).and_then(|four| Some(u32::from_le_bytes(four.try_into().ok()?) as usize));
     let end = length(4).and_then(|length| length.checked_add(8)).filter(|&end| end <= bytes.len()).ok_or_else(cut)?;
-    let mut at = 12;
+    let (mut at, mut frames) = (12, Vec::new());
     while at + 8 <= end {
         // Chunks are padded to an even length; the last one's padding is forgotten by some writers.
         let content = length(at + 4).ok_or_else(cut)?;
@@ -39,13 +39,31 @@ fn require_chunks(bytes: &[u8]) -> Result<(), DecodeError> {
         if behind > end {
             return Err(cut());
         }
+        if let Some(frame) = frame_size(&bytes[at..at + 4], &bytes[at + 8..behind]) {
+            frames.push(frame);
+        }
         at = behind + content % 2;
     }
-    Ok(())
+    Ok(frames)
+}
+
+/// The size that a chunk with a picture gives for it (RFC 6386, 9.1; RFC 9649, 3.4).
+fn frame_size(kind: &[u8], content: &[u8]) -> Option<Size> {
+    match (kind, content) {
+        (b"VP8 ", [_, _, _, 0x9D, 0x01, 0x2A, width, width_high, height, height_high, ..]) => {
+            let side = |low: u8, high: u8| u32::from(u16::from_le_bytes([low, high]) & 0x3FFF);
+            Some(Size::new(side(*width, *width_high), side(*height, *height_high)))
+        }
+        (b"VP8L", [0x2F, a, b, c, d, ..]) => {
+            let bits = u32::from_le_bytes([*a, *b, *c, *d]);
+            Some(Size::new((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1))
+        }
+        _ => None,
+    }
 }
 
 fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHeader), DecodeError> {
-    require_chunks(bytes)?;
+    let frames = require_chunks(bytes)?;
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(failed)?;
     decoder.set_memory_limit(CHUNK_BYTES);
     let (width, height) = decoder.dimensions();
@@ -53,6 +71,10 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHea
     limits.check(Format::WebP, size)?;
     if decoder.is_animated() {
         return Err(DecodeError::unsupported(Format::WebP, "an animation"));
+    }
+    // The library decodes the frame before it compares.
+    if frames != [size] {
+        return Err(DecodeError::damaged(Format::WebP, "it does not hold one picture of the size its header says"));
     }
     let channels = if decoder.has_alpha() { Channels::Rgba } else { Channels::Rgb };
     // A lossy picture is decoded into planes, a lossless one into four samples a pixel first.
@@ -84,7 +106,12 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     };
     let (icc, exif) = (block("the ICC profile", decoder.icc_profile()), block("the EXIF block", decoder.exif_metadata()));
     let xmp = block("the XMP packet", decoder.xmp_metadata());
-    metadata.xmp = xmp.filter(|xmp| xmp.len() <= MAX_XMP);
+    match xmp {
+        Some(xmp) if xmp.len() > MAX_XMP => {
+            metadata.dropped.say(format!("the XMP packet: it is longer than the {MAX_XMP} bytes that are read"));
+        }
+        xmp => metadata.xmp = xmp,
+    }
     // Some writers put in front what a JPEG has there.
     let exif = exif.as_deref().map(|block| block.strip_prefix(b"Exif\0\0").unwrap_or(block));
     let found = exif.map(|block| exif::read(block, &mut metadata)).unwrap_or_default();

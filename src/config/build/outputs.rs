@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{COLOUR_SPACE, FORMAT, Scope};
+use super::{COLOUR_SPACE, FORMAT, PREPROCESSING, Scope};
 use crate::codec::{EncodeSettings, Format, TiffCompression};
 use crate::config::layers::{Collection, Entries};
 use crate::config::problems::Problem;
@@ -33,11 +33,10 @@ impl<'a> Scope<'a> {
     /// Outputs whose derivatives would have the same names.
     pub(super) fn clashes(&self) -> Vec<Problem> {
         let listed = self.listed();
-        let places: Vec<_> = listed
-            .iter()
-            .filter(|one| one.find("path").is_some())
-            .map(|one| (one, one.path("path"), one.writing().format))
-            .collect();
+        // Links count as what they lead to.
+        let real = |path: PathBuf| path.canonicalize().unwrap_or(path);
+        let there = listed.iter().filter(|one| one.find("path").is_some());
+        let places: Vec<_> = there.map(|one| (one, real(one.path("path")), one.writing().format)).collect();
         let mut found = Vec::new();
         for (index, (one, path, format)) in places.iter().enumerate() {
             let same = |(_, other, theirs): &&(&Scope<'_>, PathBuf, OutputChoice)| {
@@ -53,7 +52,7 @@ impl<'a> Scope<'a> {
         found
     }
 
-    /// Outputs whose steps would be too coarse: each that is written, and where none is listed the collection's own.
+    /// Outputs whose colour space does not go with the rest, for steps that would be too coarse or for parity: each that is written, and where none is listed the collection's own.
     pub(super) fn coarse(&self) -> Vec<Problem> {
         let listed = self.listed();
         let outputs = if listed.is_empty() { vec![self] } else { listed.iter().collect() };
@@ -74,7 +73,18 @@ impl<'a> Scope<'a> {
             );
             one.problem(COLOUR_SPACE, Some(format!("\"prophoto\"{}", one.by(COLOUR_SPACE))), &rule)
         };
-        outputs.iter().filter(says).filter(coarse).map(|one| problem(one)).collect()
+        // The collection's own choice is judged with its preprocessing; an output may have another.
+        let differs = |one: &&&Scope<'_>| {
+            one.via.is_some() && one.text(PREPROCESSING) == "parity" && one.text(COLOUR_SPACE) != ColourSpace::Srgb.word()
+        };
+        let parity = |one: &Scope<'_>| {
+            let written = one.value(COLOUR_SPACE).to_toml().to_string();
+            let rule = format!("the authors' pipeline, which {} asks for, knows only \"srgb\"", one.name(PREPROCESSING));
+            one.problem(COLOUR_SPACE, Some(format!("{written}{}", one.by(COLOUR_SPACE))), &rule)
+        };
+        let mut found: Vec<_> = outputs.iter().filter(says).filter(coarse).map(|one| problem(one)).collect();
+        found.extend(outputs.iter().filter(differs).map(|one| parity(one)));
+        found
     }
 
     /// How derivatives are written here.
@@ -91,9 +101,6 @@ impl<'a> Scope<'a> {
             &[("auto", None), ("off", Some(Label::Off)), ("corner", Some(Label::Corner)), ("strip", Some(Label::Strip))];
         let format = self.word("output.format", FORMATS);
         let max_side = Some(self.small("output.max_side")).filter(|&side| side > 0);
-        // A reduced JPEG is made to be shown, where nobody sees a record.
-        let is_for_access = format == OutputChoice::Fixed(Format::Jpeg) && max_side.is_some();
-        let by_kind = if is_for_access { Label::Corner } else { Label::Off };
         WritingSettings {
             format,
             encode: EncodeSettings {
@@ -102,7 +109,7 @@ impl<'a> Scope<'a> {
                 colour_space: self.word(COLOUR_SPACE, &ColourSpace::ALL.map(|space| (space.word(), space))),
             },
             max_side,
-            label: self.word("output.label", LABELS).unwrap_or(by_kind),
+            label: self.word("output.label", LABELS),
         }
     }
 }

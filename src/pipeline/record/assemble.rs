@@ -97,7 +97,7 @@ fn derivative(facts: &Facts<'_>, finished: &Finished) -> DerivativeRecord {
         colour_space: facts.output.encode.colour_space.to_string(),
         saturation: facts.profile.saturation,
         max_side: facts.output.max_side,
-        label: facts.output.label.word().to_owned(),
+        label: finished.label.word().to_owned(),
         lightness_max_difference: finished.verified.max,
         lightness_mean_difference: finished.verified.mean,
     }

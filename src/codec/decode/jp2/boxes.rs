@@ -18,6 +18,9 @@ const IPTC: &[u8] = &[0x33, 0xC7, 0xA4, 0xD2, 0xB8, 0x1D, 0x47, 0x23, 0xA0, 0xBA
 /// Most components of a picture: colours, alpha, and some to be refused by number.
 const MAX_COMPONENTS: usize = 16;
 
+/// Most tiles of a picture: their numbers have 16 bits (A.4.2).
+const MAX_TILES: u64 = 65_535;
+
 /// Metres an inch.
 const METRES_PER_INCH: f64 = 0.0254;
 
@@ -146,6 +149,11 @@ fn resolution(mut content: &[u8]) -> Option<(f64, f64)> {
     found
 }
 
+/// Tiles along one axis of the grid (B.3).
+fn tiles(grid: u32, tile: u32, offset: u32) -> Option<u64> {
+    (tile > 0).then(|| grid.checked_sub(offset).map(|length| u64::from(length.div_ceil(tile)))).flatten()
+}
+
 /// Size and depth from a codestream whose tile-parts are all there.
 fn codestream(bytes: &[u8]) -> Result<(Size, u8), DecodeError> {
     const CUT: &str = "its codestream is cut";
@@ -157,6 +165,11 @@ fn codestream(bytes: &[u8]) -> Result<(Size, u8), DecodeError> {
     // Behind the marker: length, capabilities, size of the grid, offset of the picture in it (A.5.1).
     let (width, height) = (at32(8)?.checked_sub(at32(16)?), at32(12)?.checked_sub(at32(20)?));
     let (Some(width), Some(height)) = (width, height) else { return Err(damaged("its picture lies outside its grid")) };
+    let across = tiles(at32(8)?, at32(24)?, at32(32)?);
+    let down = tiles(at32(12)?, at32(28)?, at32(36)?);
+    let tiles = across.zip(down).map(|(across, down)| across * down).filter(|&tiles| (1..=MAX_TILES).contains(&tiles));
+    let Some(tiles) = tiles else { return Err(damaged("its tiles do not cover its picture, or are more than there may be")) };
+    let mut seen = vec![false; tiles as usize];
     let count = usize::from(be16(bytes, 40).ok_or_else(cut)?);
     if count == 0 || count > MAX_COMPONENTS {
         return Err(unsupported(format!("{count} components")));
@@ -173,8 +186,11 @@ fn codestream(bytes: &[u8]) -> Result<(Size, u8), DecodeError> {
     loop {
         let marker = be16(bytes, at).ok_or_else(cut)?;
         match marker {
-            EOC => return Ok((Size::new(width, height), bits)),
+            EOC if seen.iter().all(|&seen| seen) => return Ok((Size::new(width, height), bits)),
+            EOC => return Err(truncated("tiles of its picture are missing")),
             SOT => {
+                let tile = usize::from(be16(bytes, at + 4).ok_or_else(cut)?);
+                *seen.get_mut(tile).ok_or_else(|| damaged("a tile-part is of no tile of its picture"))? = true;
                 let length = at32(at + 6)? as usize;
                 // 0: up to the end marker, which must be the last two bytes then (A.4.2).
                 let end = if length == 0 { bytes.len().checked_sub(2).ok_or_else(cut)? } else { at.saturating_add(length) };

@@ -71,16 +71,22 @@ fn the_limit_holds_and_spaces_that_would_come_out_wrong_are_named() {
 }
 
 #[test]
-fn flipped_bits_are_an_error_or_a_picture_of_the_same_size() {
-    let mut random = fastrand::Rng::with_seed(2);
-    for _ in 0..600 {
-        let mut bytes = RGB_8.to_vec();
-        let at = random.usize(40..bytes.len());
-        bytes[at] ^= 1 << random.u8(..8);
-        // Where the library panics, whoever decodes catches it; what must not happen is a picture that is not one.
-        let tried = std::panic::catch_unwind(|| decode(&bytes, &DecodeLimits { max_pixels: 100_000 }));
-        if let Ok(Ok(found)) = tried {
-            assert_eq!(found.image.size(), found.header.size);
-        }
+fn a_tile_that_is_missing_is_an_error_and_so_are_tiles_without_number() {
+    let size = GREY_8.windows(2).position(|two| two == [0xFF, 0x51]).unwrap();
+    let with_tiles_of = |width: u32| {
+        let mut bytes = GREY_8.to_vec();
+        bytes[size + 22..size + 26].copy_from_slice(&width.to_be_bytes());
+        decode(&bytes, &DecodeLimits::default())
+    };
+    // Two tiles of 12 pixels, of which one is there; none at all.
+    assert!(matches!(with_tiles_of(12), Err(DecodeError::Truncated { .. })));
+    assert!(matches!(with_tiles_of(0), Err(DecodeError::Damaged { .. })));
+    let mut bytes = GREY_8.to_vec();
+    for at in [6, 10] {
+        bytes[size + at..size + at + 4].copy_from_slice(&20_000_u32.to_be_bytes());
     }
+    for at in [22, 26] {
+        bytes[size + at..size + at + 4].copy_from_slice(&1_u32.to_be_bytes());
+    }
+    assert!(matches!(decode(&bytes, &DecodeLimits::default()), Err(DecodeError::Damaged { .. })));
 }

@@ -5,7 +5,7 @@ use tiff::decoder::ChunkType;
 use tiff::tags::{Tag, Type, ValueBuffer};
 
 use super::facts::Facts;
-use super::{Open, failed};
+use super::{Open, TILE_BYTES, failed};
 use crate::codec::decode::jpeg;
 use crate::codec::header::DecodeLimits;
 use crate::codec::{DecodeError, Format};
@@ -38,6 +38,12 @@ pub(super) fn read(decoder: &mut Open<'_>, bytes: &[u8], facts: &Facts) -> Resul
     if offsets.len() as u64 != u64::from(across) * u64::from(down) || counts.len() != offsets.len() {
         return Err(DecodeError::damaged(Format::Tiff, "it has another number of strips or tiles than its size asks for"));
     }
+    // What one chunk may hold: the tags are the file's word, and so are the JPEGs' own sizes.
+    let largest = u64::from(chunk_width) * u64::from(if is_tiled { chunk_height } else { chunk_height.min(height) });
+    if largest > facts.size.pixels().max(TILE_BYTES as u64) {
+        return Err(DecodeError::damaged(Format::Tiff, "its tiles are larger than any picture of its size needs"));
+    }
+    let limits = DecodeLimits { max_pixels: largest };
     let count = facts.channels.count();
     let stride = width as usize * count;
     let mut samples = vec![0; stride * height as usize];
@@ -51,7 +57,6 @@ pub(super) fn read(decoder: &mut Open<'_>, bytes: &[u8], facts: &Facts) -> Resul
         let name = format!("{} {} of {}", if is_tiled { "tile" } else { "strip" }, index + 1, offsets.len());
         let stream =
             stream(&tables, chunk, facts).ok_or_else(|| DecodeError::damaged(Format::Tiff, format!("{name} is no JPEG")))?;
-        let limits = DecodeLimits { max_pixels: facts.size.pixels().max(u64::from(chunk_width) * u64::from(chunk_height)) };
         let decoded = jpeg::decode(&stream, &limits, Vec::new()).map_err(|error| inside(&name, error))?.image;
         let (size, channels) = (decoded.size(), decoded.channels());
         let Samples::U8(from) = decoded.into_samples() else { continue };
@@ -81,7 +86,11 @@ fn tables(decoder: &mut Open<'_>) -> Result<Vec<u8>, DecodeError> {
 
 /// A whole JPEG: the tables, and the chunk without what begins it.
 fn stream(tables: &[u8], chunk: &[u8], facts: &Facts) -> Option<Vec<u8>> {
-    let chunk = chunk.strip_prefix(&[0xFF, 0xD8])?;
+    let mut chunk = chunk.strip_prefix(&[0xFF, 0xD8])?;
+    // What JFIF and Adobe would say of colour, the photometric interpretation says here.
+    while let [0xFF, 0xE0 | 0xEE, high, low, ..] = chunk {
+        chunk = chunk.get(2 + usize::from(u16::from_be_bytes([*high, *low]))..)?;
+    }
     let tables = tables.strip_prefix(&[0xFF, 0xD8]).unwrap_or_default();
     let tables = tables.strip_suffix(&[0xFF, 0xD9]).unwrap_or(tables);
     let mut stream = vec![0xFF, 0xD8];
