@@ -111,7 +111,8 @@ fn once(
     let verified = clock.time(|| codec::verify(&encoded, recombined.image, source.format, against));
     verified.map_err(|error| failed(error.into()))?;
     clock.time(|| Digest::of(&encoded));
-    let relative = format!("{}-{run}.{}", source.format, source.format.extension());
+    let name: String = source.name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let relative = format!("{name}-{run}.{}", source.format.extension());
     let publication = Publication {
         output_root: output,
         relative: Path::new(&relative),
