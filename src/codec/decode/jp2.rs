@@ -9,11 +9,11 @@ mod boxes;
 use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
 
 use self::boxes::Outline;
-use super::Stored;
+use super::{Stored, without_inks};
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
-use crate::colour::{Declared, srgb_of_inks};
+use crate::colour::Declared;
 use crate::imaging::{Samples, ScanImage};
 use crate::metadata::{Found, MAX_IPTC, MAX_XMP};
 
@@ -86,13 +86,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     if let ColorSpace::Icc { profile, .. } = image.color_space() {
         declared.icc = Some(profile.clone());
     }
-    let samples = if header.is_separation {
-        let (samples, separation) = srgb_of_inks(&samples, declared.icc.as_deref());
-        declared.separation = Some(separation);
-        samples
-    } else {
-        samples
-    };
+    let samples = without_inks(samples, header.is_separation, &mut declared);
     let image = ScanImage::new(header.size, header.channels, samples).ok_or_else(|| damaged("it has too few samples"))?;
     let mut metadata = Found::default();
     let mut block = |name: &str, found: Option<&[u8]>, most: usize| {

@@ -13,11 +13,11 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use self::stream::{Colour, Head};
-use super::Stored;
+use super::{Stored, without_inks};
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
-use crate::colour::{Declared, srgb_of_inks};
+use crate::colour::Declared;
 use crate::imaging::{Samples, ScanImage};
 
 /// Longest side a JPEG can have, pixels: its fields have 16 bits.
@@ -78,14 +78,10 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, mut samples: Vec<u8>) 
         Ok(icc) => declared.icc = icc,
         Err(oddity) => declared.oddities.push(oddity),
     }
-    let samples = if header.is_separation {
+    if header.is_separation {
         inks(&mut samples, &head)?;
-        let (samples, separation) = srgb_of_inks(&Samples::U8(samples), declared.icc.as_deref());
-        declared.separation = Some(separation);
-        samples
-    } else {
-        Samples::U8(samples)
-    };
+    }
+    let samples = without_inks(Samples::U8(samples), header.is_separation, &mut declared);
     let image = ScanImage::new(header.size, header.channels, samples);
     let image = image.expect("the buffer was made for the header's size and channels");
     Ok(Stored {

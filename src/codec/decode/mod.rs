@@ -10,8 +10,8 @@ mod webp;
 use super::header::{DecodeLimits, ScanHeader};
 use super::orientation::{swaps_sides, upright};
 use super::{DecodeError, Format};
-use crate::colour::{Colour, Declared};
-use crate::imaging::ScanImage;
+use crate::colour::{Colour, Declared, srgb_of_inks};
+use crate::imaging::{Samples, ScanImage};
 use crate::metadata::Found;
 
 /// A decoded scan.
@@ -55,6 +55,16 @@ struct Stored {
     declared: Declared,
     metadata: Found,
     other_pages: Vec<String>,
+}
+
+/// The samples as they are, or, where they are inks, their sRGB; `declared` is told.
+fn without_inks(samples: Samples, is_separation: bool, declared: &mut Declared) -> Samples {
+    if !is_separation {
+        return samples;
+    }
+    let (samples, separation) = srgb_of_inks(&samples, declared.icc.as_deref());
+    declared.separation = Some(separation);
+    samples
 }
 
 /// Memory for rows, tables and buffers of the decoders, bytes.

@@ -19,10 +19,10 @@ use tiff::tags::Tag;
 
 use self::facts::{Alpha, Facts, number};
 use self::palette::{Overlaid, Palette};
-use super::Stored;
+use super::{Stored, without_inks};
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
-use crate::colour::{Declared, srgb_of_inks};
+use crate::colour::Declared;
 use crate::imaging::{Samples, ScanImage};
 
 type Open<'a> = Decoder<Overlaid<'a>>;
@@ -96,13 +96,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     };
     let oddities = facts.oddity.into_iter().collect();
     let mut declared = Declared { icc: facts.icc, exif_colour_space: facts.exif_colour_space, oddities, ..Declared::default() };
-    let samples = if facts.is_separation {
-        let (samples, separation) = srgb_of_inks(&samples, declared.icc.as_deref());
-        declared.separation = Some(separation);
-        samples
-    } else {
-        samples
-    };
+    let samples = without_inks(samples, facts.is_separation, &mut declared);
     let image = ScanImage::new(header.size, header.channels, samples)
         .ok_or_else(|| DecodeError::damaged(Format::Tiff, "it has another number of samples than its tags say"))?;
     Ok(Stored { header, image, orientation: facts.orientation, dpi: facts.dpi, declared, metadata, other_pages })

@@ -5,6 +5,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use super::*;
 use crate::codec::samples::{exif_block, picture};
 use crate::codec::{DecodeLimits, DecodedScan, decode, read_header};
+use crate::colour::srgb_of_inks;
 use crate::imaging::Size;
 
 type Setting = fn(&mut Encoder<&mut Vec<u8>>);
