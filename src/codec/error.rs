@@ -170,6 +170,14 @@ pub enum EncodeError {
         /// How many samples differ.
         count: u64,
     },
+    /// The same of a file that was made strip by strip.
+    #[error("{rows} rows of the encoded {format} differ from the picture")]
+    VerifyRows {
+        /// Format written.
+        format: Format,
+        /// How many rows have other samples.
+        rows: u64,
+    },
     /// A lossy format changed the lightness too much.
     #[error("the encoded {format} differs from the picture by {mean:.2} L* on average, more than {bound}")]
     VerifyLightness {
@@ -192,7 +200,9 @@ impl EncodeError {
     pub const fn disposition(&self) -> Disposition {
         match self {
             Self::TooLarge { .. } | Self::Encoder { .. } | Self::VerifyLightness { .. } => Disposition::Permanent,
-            Self::VerifyDecode { .. } | Self::VerifyShape { .. } | Self::VerifySamples { .. } => Disposition::Transient,
+            Self::VerifyDecode { .. } | Self::VerifyShape { .. } | Self::VerifySamples { .. } | Self::VerifyRows { .. } => {
+                Disposition::Transient
+            }
         }
     }
 
@@ -201,7 +211,7 @@ impl EncodeError {
         match self {
             Self::TooLarge { .. } => Some("set output.format to \"tiff\" or \"png\""),
             Self::Encoder { .. } => None,
-            Self::VerifyDecode { .. } | Self::VerifyShape { .. } | Self::VerifySamples { .. } => {
+            Self::VerifyDecode { .. } | Self::VerifyShape { .. } | Self::VerifySamples { .. } | Self::VerifyRows { .. } => {
                 Some("test the machine's memory; an encoder never differs from itself")
             }
             Self::VerifyLightness { .. } => Some("raise output.jpeg_quality, or set output.format to \"tiff\" or \"png\""),

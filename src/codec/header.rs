@@ -48,8 +48,10 @@ pub struct ScanHeader {
     pub channels: Channels,
     /// Whether the file's own samples are inks (CMYK), which decoding turns into sRGB.
     pub is_separation: bool,
-    /// Bytes that decoding needs at its peak beside the picture itself: coefficients of a progressive JPEG, planes
-    /// before they are interleaved, and the like.
+    /// Whether it is decoded in bands of rows, which need not be put together.
+    pub in_bands: bool,
+    /// Bytes that decoding needs at its peak beside the picture itself: coefficients of a progressive JPEG, bands
+    /// that wait to be put together, and the like.
     pub scratch_bytes: u64,
 }
 
@@ -59,10 +61,16 @@ impl ScanHeader {
         self.size.pixels() * self.channels.count() as u64 * (self.bit_depth as u64 / 8)
     }
 
+    /// Bytes of the lightness that is kept: 16 bits, but of grey scans of 8, unless their profile is not sRGB's.
+    pub const fn lightness_bytes(&self) -> u64 {
+        let samples = if self.channels.has_alpha() { 2 } else { 1 };
+        let bytes = if self.channels.is_rgb() || self.bit_depth > 8 { 2 } else { 1 };
+        self.size.pixels() * samples * bytes
+    }
+
     /// Asks the allocator for the memory that decoding is going to need and gives it back at once: libraries that
     /// allocate for us end the process where this can return an error.
-    pub(super) fn reserve(&self) -> Result<(), DecodeError> {
-        let bytes = super::decode_cost_bytes(self);
+    pub(super) fn reserve(&self, bytes: u64) -> Result<(), DecodeError> {
         let wanted = usize::try_from(bytes).unwrap_or(usize::MAX);
         Vec::<u8>::new().try_reserve_exact(wanted).map_err(|source| DecodeError::Memory { size: self.size, source })
     }

@@ -7,12 +7,14 @@
 //! Blocks of metadata are found and written here; what they say is the business of [`crate::metadata`]. Files, names and jobs are left to
 //! others.
 
+mod checksums;
 mod decode;
 mod encode;
 mod error;
 mod exif;
 mod format;
 mod header;
+mod in_order;
 mod orientation;
 mod verify;
 
@@ -21,9 +23,10 @@ mod samples;
 
 pub use crate::imaging::Channels;
 pub use crate::metadata::Carried;
-pub use decode::{DecodedScan, decode, decode_cost_bytes, read_header};
-pub use encode::{EncodeSettings, TiffCompression, encode};
+pub use checksums::Checksums;
+pub use decode::{DecodedScan, Keep, ReadScan, decode, decode_cost_bytes, read, read_cost_bytes, read_header};
+pub use encode::{EncodeSettings, InStrips, TiffCompression, encode, encode_strips, strips_bytes};
 pub use error::{DecodeError, EncodeError};
 pub use format::{Format, UnknownWord};
 pub use header::{DecodeLimits, ScanHeader};
-pub use verify::{Against, Verified, verify};
+pub use verify::{Against, Verified, verify, verify_strips};

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::decode::decode_into;
-use super::{DecodeLimits, EncodeError, Format};
-use crate::imaging::metrics::{LightnessDifference, lightness_difference_in, lightness_kept};
-use crate::imaging::{ColourSpace, Lightness, Samples, ScanImage, Size};
+use super::checksums::Checksums;
+use super::decode::{decode_into, upright_bands};
+use super::{Channels, DecodeLimits, EncodeError, Format, InStrips};
+use crate::imaging::metrics::{LightnessDifference, LightnessTally, lightness_difference_in, lightness_kept};
+use crate::imaging::{ColourSpace, Lightness, Recombination, Rows as _, Samples, ScanImage, Size};
 
 /// What decoding an encoded picture once more showed: |ΔL*|, largest and mean.
 pub type Verified = LightnessDifference;
@@ -62,6 +63,38 @@ pub fn verify(bytes: &[u8], image: ScanImage, format: Format, against: Against<'
         return Err(EncodeError::VerifyLightness { format, mean: difference.mean, bound: JPEG_MEAN_BOUND });
     }
     Ok(difference)
+}
+
+/// Decodes a TIFF that was made strip by strip and compares it with what it was made from, as [`verify`] does, a band at a time.
+///
+/// # Errors
+/// The `Verify…` kinds of [`EncodeError`].
+pub fn verify_strips(file: &InStrips, made: &Recombination<'_>) -> Result<Verified, EncodeError> {
+    let format = Format::Tiff;
+    let failed = |source| EncodeError::VerifyDecode { format, source };
+    let limits = DecodeLimits { max_pixels: made.size().pixels() };
+    let (header, bands) = upright_bands(&file.bytes, &limits).map_err(failed)?;
+    let shape = |size, bit_depth, channels: Channels| Shape { format, size, bit_depth, samples: channels.count() };
+    let wanted = shape(made.size(), made.bit_depth(), made.channels());
+    let found = shape(header.size, header.bit_depth, header.channels);
+    if found != wanted {
+        return Err(EncodeError::VerifyShape { format, found: found.to_string(), wanted: wanted.to_string() });
+    }
+    let row = wanted.size.width as usize * wanted.samples;
+    let look = |top: u32, band: ScanImage| {
+        let kept = LightnessTally::of_rows(made.scan(), made.lightness(), &band, top, made.space());
+        (kept, Checksums::of(band.samples(), row))
+    };
+    let (mut tally, mut checksums) = (LightnessTally::default(), Checksums::default());
+    let take = |(kept, sums)| {
+        tally = tally.with(kept);
+        checksums.append(sums);
+    };
+    bands.each(look, take).map_err(failed)?;
+    match file.checksums.differing(&checksums) {
+        0 => Ok(tally.difference()),
+        rows => Err(EncodeError::VerifyRows { format, rows }),
+    }
 }
 
 /// What must be the same whatever the samples are.

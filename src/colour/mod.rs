@@ -10,6 +10,6 @@ mod output;
 mod reading;
 
 pub use declared::{Basis, Cicp, Declared, Meaning, Separation};
-pub use inks::srgb_of_inks;
+pub use inks::Inks;
 pub use output::{profile_of, space_of, srgb_profile};
 pub use reading::Colour;

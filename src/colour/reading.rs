@@ -27,12 +27,13 @@ pub struct Colour {
 
 enum Reading {
     Srgb,
-    /// One curve from code to relative luminance.
-    Grey(Curve),
-    /// A curve for each channel, and linear light of the profile to that of sRGB.
+    /// One curve from code to relative luminance, and the sRGB grey of 16 bits of every code.
+    Grey(Curve, Vec<u16>),
+    /// A curve for each channel, linear light of the profile to that of sRGB, and what follows for the luminance.
     Matrix {
         curves: [Curve; 3],
         matrix: [[f64; 3]; 3],
+        luminance: LuminanceTables,
     },
     /// The profile's own tables, from RGB to sRGB.
     Tables(Executor),
@@ -124,8 +125,8 @@ impl Colour {
     pub fn lab(&self, rgb: [f64; 3]) -> [f64; 3] {
         let linear = match &self.reading {
             Reading::Srgb => rgb.map(srgb_to_linear),
-            Reading::Grey(curve) => [curve.at(rgb[0]); 3],
-            Reading::Matrix { curves, matrix } => {
+            Reading::Grey(curve, _) => [curve.at(rgb[0]); 3],
+            Reading::Matrix { curves, matrix, .. } => {
                 let linear: [f64; 3] = std::array::from_fn(|channel| curves[channel].at(rgb[channel]));
                 matrix.map(|row| row[0] * linear[0] + row[1] * linear[1] + row[2] * linear[2])
             }
@@ -144,16 +145,8 @@ impl Colour {
         match &self.reading {
             Reading::Srgb if !scan.channels().is_rgb() => scan,
             Reading::Srgb => grey_of_srgb(&scan),
-            Reading::Grey(curve) => {
-                let code = |&linear: &f32| (65_535.0 * linear_to_srgb(f64::from(linear))).round() as u16;
-                grey_of_codes(&scan, &curve.0.iter().map(code).collect::<Vec<_>>())
-            }
-            Reading::Matrix { curves, matrix } => {
-                let linear = curves.each_ref().map(|curve| &curve.0[..]);
-                let of = srgb_weights();
-                let weights = std::array::from_fn(|channel| (0..3).map(|row| of[row] * matrix[row][channel]).sum());
-                grey_of_luminance(&scan, &LuminanceTables::new(linear, weights))
-            }
+            Reading::Grey(_, codes) => grey_of_codes(&scan, codes),
+            Reading::Matrix { luminance, .. } => grey_of_luminance(&scan, luminance),
             Reading::Tables(executor) => grey_through(&scan, |from, to| run(executor, from, to)),
         }
     }
@@ -183,7 +176,12 @@ impl Reading {
                 None if grey => Curve::of_grey(profile, entries)?,
                 None => Curve::of(profile.green_trc.as_ref()?, entries)?,
             };
-            return Some(if curve.is_srgb() { Self::Srgb } else { Self::Grey(curve) });
+            if curve.is_srgb() {
+                return Some(Self::Srgb);
+            }
+            let code = |&linear: &f32| (65_535.0 * linear_to_srgb(f64::from(linear))).round() as u16;
+            let codes = curve.0.iter().map(code).collect();
+            return Some(Self::Grey(curve, codes));
         }
         if has_tables && let Some(executor) = executor(profile, Layout::Rgb) {
             return Some(Self::Tables(executor));
@@ -198,7 +196,14 @@ impl Reading {
         let identity = |row: usize, column: usize| f64::from(u8::from(row == column));
         let apart = |(row, column): (usize, usize)| (matrix[row][column] - identity(row, column)).abs();
         let same = (0..3).flat_map(|row| (0..3).map(move |column| (row, column))).map(apart).all(|apart| apart < SAME_MATRIX);
-        Some(if same && curves.iter().all(Curve::is_srgb) { Self::Srgb } else { Self::Matrix { curves, matrix } })
+        if same && curves.iter().all(Curve::is_srgb) {
+            return Some(Self::Srgb);
+        }
+        let linear = curves.each_ref().map(|curve| &curve.0[..]);
+        let of = srgb_weights();
+        let weights = std::array::from_fn(|channel| (0..3).map(|row| of[row] * matrix[row][channel]).sum());
+        let luminance = LuminanceTables::new(linear, weights);
+        Some(Self::Matrix { curves, matrix, luminance })
     }
 }
 

@@ -213,8 +213,8 @@ fn one(shop: &Workshop, profile: &Profile, file: &Path, place: &Place, sidecars:
         return Err(StageError::refused("publish", format!("{} or its record is there already", path.display()), hint));
     }
     let job = JobRecord { id: None, claim: None, failures: 0, collection: None };
-    let scan = ScanFile { root: None, relative: file, bytes: &bytes, digest, job };
-    let made = match pipeline::make(shop, profile, &scan, &relative, &mut Stopwatch::default())? {
+    let scan = ScanFile { root: None, relative: file, length: bytes.len() as u64, digest, job };
+    let made = match pipeline::make(shop, profile, &scan, bytes, &relative, &mut Stopwatch::default())? {
         Outcome::Derivative(made) => made,
         Outcome::Skipped(reason) => return Ok(Made::Skipped(reason)),
     };

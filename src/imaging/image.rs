@@ -1,5 +1,7 @@
 //! The pictures that rooms hand to each other: scans, float planes, chroma.
 
+use std::ops::Range;
+
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Size {
@@ -196,6 +198,41 @@ impl ScanImage {
     /// Bits a sample: 8 or 16.
     pub const fn bit_depth(&self) -> u8 {
         self.samples.bit_depth()
+    }
+}
+
+/// A picture whose rows are made, or copied, when they are asked for: what need not be whole in memory.
+pub trait Rows: Sync {
+    /// Width and height.
+    fn size(&self) -> Size;
+    /// What the samples of a pixel mean.
+    fn channels(&self) -> Channels;
+    /// Bits a sample: 8 or 16.
+    fn bit_depth(&self) -> u8;
+    /// The interleaved samples of rows of the picture, which are all asked for once.
+    fn rows(&self, range: Range<u32>) -> Samples;
+}
+
+impl Rows for ScanImage {
+    fn size(&self) -> Size {
+        self.size
+    }
+
+    fn channels(&self) -> Channels {
+        self.channels
+    }
+
+    fn bit_depth(&self) -> u8 {
+        self.samples.bit_depth()
+    }
+
+    fn rows(&self, range: Range<u32>) -> Samples {
+        let row = self.size.width as usize * self.channels.count();
+        let range = range.start as usize * row..range.end as usize * row;
+        match &self.samples {
+            Samples::U8(samples) => Samples::U8(samples[range].to_vec()),
+            Samples::U16(samples) => Samples::U16(samples[range].to_vec()),
+        }
     }
 }
 

@@ -44,37 +44,68 @@ fn compared(
     spaces: [ColourSpace; 2],
     lightness: Lightness<'_>,
 ) -> Option<LightnessDifference> {
-    if scan.size() != derivative.size() {
-        return None;
+    let same = scan.size() == derivative.size();
+    same.then(|| LightnessTally::compare([scan, derivative], spaces, lightness, 0).difference())
+}
+
+/// |ΔL*| counted up over parts of two pictures.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LightnessTally {
+    max: f32,
+    sum: f64,
+    pixels: u64,
+}
+
+impl LightnessTally {
+    /// Of some rows of a derivative whose samples are those of `space`, from row `top`, against the lightness that they should have.
+    ///
+    /// # Panics
+    /// When the scan has no such rows.
+    pub fn of_rows(scan: &ScanImage, lightness: Lightness<'_>, rows: &ScanImage, top: u32, space: ColourSpace) -> Self {
+        assert_eq!(scan.size().width, rows.size().width, "both have the same columns");
+        Self::compare([scan, rows], [ColourSpace::Srgb, space], lightness, top)
     }
-    let pixels = scan.size().pixels() as usize;
-    let mut runs = [[0.0_f32; RUN]; 2];
-    let (mut largest, mut sum) = ([0.0_f32; LANES], 0.0_f64);
-    for first in (0..pixels).step_by(RUN) {
-        let count = RUN.min(pixels - first);
-        match lightness {
-            Lightness::Source => lightness_run(scan, spaces[0], first, &mut runs[0][..count]),
-            Lightness::Replaced(plane) => {
-                let wanted = &mut runs[0][..count];
-                replaced_f(&plane.data()[first..][..count], wanted);
-                wanted.iter_mut().for_each(|value| *value = lightness_of_f(*value));
+
+    fn compare([scan, rows]: [&ScanImage; 2], spaces: [ColourSpace; 2], lightness: Lightness<'_>, top: u32) -> Self {
+        let pixels = rows.size().pixels() as usize;
+        let above = top as usize * scan.size().width as usize;
+        let mut runs = [[0.0_f32; RUN]; 2];
+        let (mut largest, mut sum) = ([0.0_f32; LANES], 0.0_f64);
+        for first in (0..pixels).step_by(RUN) {
+            let count = RUN.min(pixels - first);
+            match lightness {
+                Lightness::Source => lightness_run(scan, spaces[0], above + first, &mut runs[0][..count]),
+                Lightness::Replaced(plane) => {
+                    let wanted = &mut runs[0][..count];
+                    replaced_f(&plane.data()[above + first..][..count], wanted);
+                    wanted.iter_mut().for_each(|value| *value = lightness_of_f(*value));
+                }
             }
-        }
-        lightness_run(derivative, spaces[1], first, &mut runs[1][..count]);
-        // Eight sums and eight largest side by side: a single float sum is a chain no compiler may reorder.
-        let mut sums = [0.0_f32; LANES];
-        runs.iter_mut().for_each(|run| run[count..].fill(0.0));
-        for (one, other) in runs[0].as_chunks::<LANES>().0.iter().zip(runs[1].as_chunks::<LANES>().0) {
-            for lane in 0..LANES {
-                let difference = (one[lane] - other[lane]).abs();
-                sums[lane] += difference;
-                largest[lane] = if difference > largest[lane] { difference } else { largest[lane] };
+            lightness_run(rows, spaces[1], first, &mut runs[1][..count]);
+            // Eight sums and eight largest side by side: a single float sum is a chain no compiler may reorder.
+            let mut sums = [0.0_f32; LANES];
+            runs.iter_mut().for_each(|run| run[count..].fill(0.0));
+            for (one, other) in runs[0].as_chunks::<LANES>().0.iter().zip(runs[1].as_chunks::<LANES>().0) {
+                for lane in 0..LANES {
+                    let difference = (one[lane] - other[lane]).abs();
+                    sums[lane] += difference;
+                    largest[lane] = if difference > largest[lane] { difference } else { largest[lane] };
+                }
             }
+            sum += f64::from(sums.iter().sum::<f32>());
         }
-        sum += f64::from(sums.iter().sum::<f32>());
+        Self { max: largest.into_iter().fold(0.0, f32::max), sum, pixels: pixels as u64 }
     }
-    let max = largest.into_iter().fold(0.0, f32::max);
-    Some(LightnessDifference { max, mean: (sum / pixels as f64) as f32 })
+
+    /// Both together.
+    pub fn with(self, other: Self) -> Self {
+        Self { max: self.max.max(other.max), sum: self.sum + other.sum, pixels: self.pixels + other.pixels }
+    }
+
+    /// What was counted, of at least one pixel.
+    pub fn difference(self) -> LightnessDifference {
+        LightnessDifference { max: self.max, mean: (self.sum / self.pixels as f64) as f32 }
+    }
 }
 
 /// CIEDE2000 between two pictures.

@@ -5,6 +5,7 @@
 
 mod border;
 mod ciede2000;
+mod colour_copy;
 mod extent;
 mod features;
 mod gamut;
@@ -25,15 +26,16 @@ mod space;
 mod tensor;
 
 pub use border::{Border, PictureArea, picture_area};
+pub use colour_copy::{ColourCells, ColourCopy, ColourPart, ColourSums};
 pub use extent::{ExtentRule, ExtentRules, ModelExtent, Sizing};
 pub use features::{Features, features, features_of};
 pub use grey::{LuminanceTables, grey_of_codes, grey_of_luminance, grey_of_srgb, grey_through, srgb_weights};
-pub use image::{Channels, ChromaPlanes, Depth, Plane, Rect, Samples, ScanImage, Size, to_eight_bits};
+pub use image::{Channels, ChromaPlanes, Depth, Plane, Rect, Rows, Samples, ScanImage, Size, to_eight_bits};
 pub use label::{Label, labelled};
 pub use noise::estimate_noise;
 pub use parity::{Preprocessing, parity_input, parity_recombine};
 pub use quality::{Quality, QualityOfSet, SquaredChroma, greyed, quality, quality_of_set};
-pub use recombine::{Lightness, Recombined, Rendering, recombine, recombine_within};
+pub use recombine::{Lightness, Recombination, Recombined, Rendering, recombine, recombine_within};
 pub use resample::{grey_copy, grey_copy_of, reduced, thumbnail};
 pub use space::ColourSpace;
 pub use tensor::{crop_chroma, network_input};

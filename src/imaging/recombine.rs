@@ -4,12 +4,15 @@
 //! the rounding of the scan's depth: at most 0.5 L* at 8 bits and 0.05 at 16. Chroma is enlarged along the scan's edges
 //! ([`super::guide`]).
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::gamut::{Outside, Run};
 use super::guide::{Line, Lines};
 use super::lab::Sample;
 use super::resample::{grey_copy_of, resize_plane};
 use super::rows::{Encode, RUN, lightness_f, replaced_f};
-use super::{Channels, ChromaPlanes, ColourSpace, Depth, Plane, Rect, Samples, ScanImage, Size};
+use super::{Channels, ChromaPlanes, ColourSpace, Depth, Plane, Rect, Rows, Samples, ScanImage, Size};
 
 /// Whose lightness is published.
 #[derive(Debug, Clone, Copy)]
@@ -72,88 +75,116 @@ pub fn recombine_within(
     depth: Depth,
     rendering: Rendering,
 ) -> Recombined {
-    assert!(part.lies_in(scan.size()), "{part:?} lies in the scan");
-    assert_eq!(chroma.a.size(), chroma.b.size(), "both chroma planes show one picture");
-    assert!(chroma.a.size().pixels() > 0, "chroma planes have pixels");
-    if let Lightness::Replaced(plane) = lightness {
-        assert_eq!(plane.size(), scan.size(), "a replaced lightness has the scan's size");
-    }
-    let Size { width, height } = part.size();
-    let small = chroma.a.size();
-    if small.width > width || small.height > height {
-        let size = Size::new(small.width.min(width), small.height.min(height));
-        let finite = |plane: &Plane| {
-            let data = plane.data().iter().map(|&value| tame(value)).collect();
-            resize_plane(&Plane::new(plane.size(), data).expect("one value a pixel was kept"), size)
-        };
-        let chroma = ChromaPlanes { a: finite(&chroma.a), b: finite(&chroma.b) };
-        return recombine_within(scan, part, lightness, &chroma, depth, rendering);
-    }
-    let channels = if scan.channels().has_alpha() { Channels::Rgba } else { Channels::Rgb };
-    // The same copy that the network saw, or would have without its denoiser.
-    let lines = Lines::new(chroma, &grey_copy_of(scan, part, small), rendering.saturation);
-    let recombination = Recombination::new(scan, part, lightness, lines, rendering.space);
-    let (samples, reduced) = match depth {
-        Depth::Eight => {
-            let (samples, reduced) = recombination.all(scan, channels.count());
-            (Samples::U8(samples), reduced)
-        }
-        Depth::Sixteen => {
-            let (samples, reduced) = recombination.all(scan, channels.count());
-            (Samples::U16(samples), reduced)
-        }
-    };
-    let image = ScanImage::new(scan.size(), channels, samples).expect("every pixel was filled");
-    Recombined { image, out_of_gamut_share: reduced as f64 / scan.size().pixels() as f64 }
+    Recombination::new(scan, part, lightness, chroma, depth, rendering).whole()
 }
 
-/// Everything that stays the same from row to row.
-struct Recombination<'a> {
-    size: Size,
+/// A picture that is recombined row by row, by as many threads as ask for rows.
+pub struct Recombination<'a> {
+    scan: &'a ScanImage,
     part: Rect,
-    channels: Channels,
     lightness: Lightness<'a>,
     lines: Lines,
+    depth: Depth,
     space: ColourSpace,
     columns: Vec<Tap>,
+    /// Pixels whose chroma was reduced, of all rows made so far.
+    reduced: AtomicU64,
 }
 
 /// A line between two rows of the small picture, and the step to the one of the next column.
 type Cell = [Line; 2];
 
 impl<'a> Recombination<'a> {
-    fn new(scan: &ScanImage, part: Rect, lightness: Lightness<'a>, lines: Lines, space: ColourSpace) -> Self {
-        let (size, small) = (scan.size(), lines.size().width);
+    /// Everything that stays the same from row to row; the arguments are those of [`recombine_within`].
+    ///
+    /// # Panics
+    /// As [`recombine_within`].
+    pub fn new(
+        scan: &'a ScanImage,
+        part: Rect,
+        lightness: Lightness<'a>,
+        chroma: &ChromaPlanes,
+        depth: Depth,
+        rendering: Rendering,
+    ) -> Self {
+        assert!(part.lies_in(scan.size()), "{part:?} lies in the scan");
+        assert_eq!(chroma.a.size(), chroma.b.size(), "both chroma planes show one picture");
+        assert!(chroma.a.size().pixels() > 0, "chroma planes have pixels");
+        if let Lightness::Replaced(plane) = lightness {
+            assert_eq!(plane.size(), scan.size(), "a replaced lightness has the scan's size");
+        }
+        let Size { width, height } = part.size();
+        let small = chroma.a.size();
+        if small.width > width || small.height > height {
+            let size = Size::new(small.width.min(width), small.height.min(height));
+            let finite = |plane: &Plane| {
+                let data = plane.data().iter().map(|&value| tame(value)).collect();
+                resize_plane(&Plane::new(plane.size(), data).expect("one value a pixel was kept"), size)
+            };
+            let chroma = ChromaPlanes { a: finite(&chroma.a), b: finite(&chroma.b) };
+            return Self::new(scan, part, lightness, &chroma, depth, rendering);
+        }
+        // The same copy that the network saw, or would have without its denoiser.
+        let lines = Lines::new(chroma, &grey_copy_of(scan, part, small), rendering.saturation);
         // Columns outside the part look at a cell of their own, which is always without colour.
         let column = |x: u32| match x.checked_sub(part.left).filter(|&x| x < part.width) {
-            Some(x) => Tap::at(x, part.width, small),
-            None => Tap { index: small, weight: 0.0 },
+            Some(x) => Tap::at(x, part.width, small.width),
+            None => Tap { index: small.width, weight: 0.0 },
         };
-        Self { size, part, channels: scan.channels(), lightness, lines, space, columns: (0..size.width).map(column).collect() }
+        let columns = (0..scan.size().width).map(column).collect();
+        Self { scan, part, lightness, lines, depth, space: rendering.space, columns, reduced: AtomicU64::new(0) }
     }
 
-    /// The picture's samples, `count` a pixel, and the number of pixels whose chroma was reduced.
-    fn all<T: Encode>(&self, scan: &ScanImage, count: usize) -> (Vec<T>, u64) {
-        match scan.samples() {
-            Samples::U8(samples) => self.run(samples, count),
-            Samples::U16(samples) => self.run(samples, count),
+    /// All rows at once.
+    pub fn whole(&self) -> Recombined {
+        let samples = self.rows(0..self.size().height);
+        let image = ScanImage::new(self.size(), self.channels(), samples).expect("every pixel was filled");
+        Recombined { image, out_of_gamut_share: self.out_of_gamut_share() }
+    }
+
+    /// Share of the scan's pixels whose chroma was reduced to fit into the space, 0..=1, in the rows made so far.
+    pub fn out_of_gamut_share(&self) -> f64 {
+        self.reduced.load(Ordering::Relaxed) as f64 / self.size().pixels() as f64
+    }
+
+    /// The scan that is recombined.
+    pub const fn scan(&self) -> &'a ScanImage {
+        self.scan
+    }
+
+    /// Whose lightness it gets.
+    pub const fn lightness(&self) -> Lightness<'a> {
+        self.lightness
+    }
+
+    /// Whose red, green and blue are made.
+    pub const fn space(&self) -> ColourSpace {
+        self.space
+    }
+
+    fn encoded<T: Encode>(&self, range: Range<u32>) -> Vec<T> {
+        match self.scan.samples() {
+            Samples::U8(samples) => self.run(samples, range),
+            Samples::U16(samples) => self.run(samples, range),
         }
     }
 
-    fn run<S: Sample, T: Encode>(&self, samples: &[S], count: usize) -> (Vec<T>, u64) {
-        let width = self.size.width as usize;
-        let (from, to) = (width * self.channels.count(), width * count);
-        let mut out = vec![T::default(); self.size.height as usize * to];
+    fn run<S: Sample, T: Encode>(&self, samples: &[S], range: Range<u32>) -> Vec<T> {
+        let (channels, count) = (self.scan.channels(), self.channels().count());
+        let width = self.size().width as usize;
+        let (from, to) = (width * channels.count(), width * count);
+        let samples = &samples[range.start as usize * from..range.end as usize * from];
+        let mut out = vec![T::default(); range.len() * to];
         let (mut run, mut outside, mut cells) = (Run::new(), Outside::new(), Vec::new());
         let (mut reduced, matrix) = (0_u64, &self.space.numbers().from_relative);
-        for (y, (out, samples)) in out.chunks_exact_mut(to).zip(samples.chunks_exact(from)).enumerate() {
-            self.cells(y as u32, &mut cells);
+        for ((y, out), samples) in range.zip(out.chunks_exact_mut(to)).zip(samples.chunks_exact(from)) {
+            self.cells(y, &mut cells);
             for first in (0..width).step_by(RUN) {
                 let pixels = RUN.min(width - first);
-                let source = &samples[first * self.channels.count()..][..pixels * self.channels.count()];
+                let source = &samples[first * channels.count()..][..pixels * channels.count()];
                 match self.lightness {
-                    Lightness::Source => lightness_f(self.channels, ColourSpace::Srgb, source, &mut run.f[..pixels]),
-                    Lightness::Replaced(plane) => replaced_f(&plane.row(y as u32)[first..][..pixels], &mut run.f),
+                    Lightness::Source => lightness_f(channels, ColourSpace::Srgb, source, &mut run.f[..pixels]),
+                    Lightness::Replaced(plane) => replaced_f(&plane.row(y)[first..][..pixels], &mut run.f),
                 }
                 let columns = &self.columns[first..][..pixels];
                 for (((a, b), &f), tap) in run.a.iter_mut().zip(&mut run.b).zip(&run.f).zip(columns) {
@@ -171,7 +202,8 @@ impl<'a> Recombination<'a> {
                 }
             }
         }
-        (out, reduced)
+        self.reduced.fetch_add(reduced, Ordering::Relaxed);
+        out
     }
 
     /// Lines for one row of the picture; the last cell is without colour.
@@ -197,11 +229,35 @@ impl<'a> Recombination<'a> {
 
     fn store_rgba<S: Sample, T: Encode>(&self, run: &Run, source: &[S], out: &mut [T]) {
         let ([red, green, blue], coder) = (&run.rgb, T::coder(self.space.curve()));
-        let alpha = source.chunks_exact(self.channels.count()).map(|pixel| T::narrowed(pixel[pixel.len() - 1].widened()));
+        let alpha = source.chunks_exact(self.scan.channels().count()).map(|pixel| T::narrowed(pixel[pixel.len() - 1].widened()));
         let pixels = out.as_chunks_mut::<4>().0.iter_mut().zip(alpha);
         for ((((out, alpha), &red), &green), &blue) in pixels.zip(red).zip(green).zip(blue) {
             let [red, green, blue] = [red, green, blue].map(|value| T::code(value, coder));
             *out = [red, green, blue, alpha];
+        }
+    }
+}
+
+impl Rows for Recombination<'_> {
+    fn size(&self) -> Size {
+        self.scan.size()
+    }
+
+    fn channels(&self) -> Channels {
+        if self.scan.channels().has_alpha() { Channels::Rgba } else { Channels::Rgb }
+    }
+
+    fn bit_depth(&self) -> u8 {
+        match self.depth {
+            Depth::Eight => 8,
+            Depth::Sixteen => 16,
+        }
+    }
+
+    fn rows(&self, range: Range<u32>) -> Samples {
+        match self.depth {
+            Depth::Eight => Samples::U8(self.encoded(range)),
+            Depth::Sixteen => Samples::U16(self.encoded(range)),
         }
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::cost::cost_mib;
 use super::record::{Made, ScanFile, assemble};
-use super::{ApplyTo, MemoryBudget, Output, OutputFormat, Preparation, Profile, StageError, Stopwatch, finish, ladder, prepare};
+use super::{MemoryBudget, Output, Preparation, Profile, StageError, Stopwatch, finish, ladder, prepare};
 use crate::codec::{self, ScanHeader};
 use crate::digest::Digest;
-use crate::imaging::{self, Label, Preprocessing};
+use crate::imaging;
 use crate::inference::{self, Engine};
 use crate::ingest::{self, RootIdentity};
 use crate::provenance::{JobRecord, Record};
@@ -68,15 +69,17 @@ pub enum Outcome<T = Box<Made>> {
     Skipped(String),
 }
 
-/// Makes the first derivative of one scan in memory. `relative` is where it is going to be published.
+/// Makes the first derivative of one scan in memory, whose `bytes` are let go once they were decoded. `relative` is where it is going
+/// to be published.
 pub fn make(
     shop: &Workshop,
     profile: &Profile,
     scan: &ScanFile<'_>,
+    bytes: Vec<u8>,
     relative: &Path,
     watch: &mut Stopwatch,
 ) -> Result<Outcome, StageError> {
-    Ok(match make_all(shop, profile, scan, &[(profile.main(), relative)], watch)? {
+    Ok(match make_all(shop, profile, scan, bytes, &[(profile.main(), relative)], watch)? {
         Outcome::Derivative(mut made) => Outcome::Derivative(Box::new(made.remove(0))),
         Outcome::Skipped(reason) => Outcome::Skipped(reason),
     })
@@ -87,14 +90,15 @@ fn make_all(
     shop: &Workshop,
     profile: &Profile,
     scan: &ScanFile<'_>,
+    bytes: Vec<u8>,
     outputs: &[(&Output, &Path)],
     watch: &mut Stopwatch,
 ) -> Result<Outcome<Vec<Made>>, StageError> {
-    let header = codec::read_header(scan.bytes, &profile.limits)?;
+    let header = codec::read_header(&bytes, &profile.limits)?;
     if let Some(skip) = routing::too_small(header.size, &profile.rules) {
         return Ok(Outcome::Skipped(skip.to_string()));
     }
-    let mut prepared = match prepare::prepare(shop, profile, scan.bytes, watch)? {
+    let mut prepared = match prepare::prepare(shop, profile, bytes, watch)? {
         Preparation::Ready(prepared) => prepared,
         Preparation::Skip(reason) => return Ok(Outcome::Skipped(reason)),
     };
@@ -160,10 +164,10 @@ pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, 
         failures: claim.failures,
         collection: Some(claim.collection.clone()),
     };
-    let scan = ScanFile { root: Some(&root), relative: &relative, bytes: &bytes, digest: claim.source, job };
+    let scan = ScanFile { root: Some(&root), relative: &relative, length: bytes.len() as u64, digest: claim.source, job };
     let missing: Vec<(&Output, &Path)> =
         places.iter().filter(|(.., there)| there.is_none()).map(|(output, target, _)| (*output, target.as_path())).collect();
-    let made = match make_all(&place.shop, profile, &scan, &missing, &mut watch)? {
+    let made = match make_all(&place.shop, profile, &scan, bytes, &missing, &mut watch)? {
         Outcome::Derivative(made) => made,
         Outcome::Skipped(reason) => return Ok(Attempt::Skipped(reason)),
     };
@@ -294,58 +298,6 @@ pub fn adopt(output_root: &Path, target: &Path, source: &Digest, recipe: &Digest
     Ok(ours.then(|| Derivative { relative: target.to_owned(), digest, record: record() }))
 }
 
-/// Memory an attempt needs at its peak, MiB: while the scan is decoded, or, mostly, while the derivative is decoded once more to
-/// be compared: then the scan, the result, its encoded form and what came of that are all there. The file always is.
-pub fn cost_mib(header: &ScanHeader, file_bytes: u64, profile: &Profile) -> u64 {
-    let channels = if header.channels.has_alpha() { 4 } else { 3 };
-    let picture = (header.size.pixels() * channels * u64::from(header.bit_depth.max(8)) / 8) >> 20;
-    // What is reduced or labelled is kept to be compared with.
-    let kept = |output: &Output| {
-        let is_whole = output.max_side.is_none() && output.label(output.format.of(header.format)) == Label::Off;
-        if is_whole { 0 } else { picture }
-    };
-    let one =
-        |output: &Output| cost(header, file_bytes, output.format, profile.denoise.apply_to, profile.preprocessing) + kept(output);
-    // One after the other is made, and those that are made wait for the last: of each its encoded form, at most as large as a picture.
-    let waiting = profile.outputs.len().saturating_sub(1) as u64 * picture;
-    profile.outputs.iter().map(one).max().unwrap_or(0) + waiting
-}
-
-fn cost(header: &ScanHeader, file_bytes: u64, format: OutputFormat, apply_to: ApplyTo, preprocessing: Preprocessing) -> u64 {
-    let pixels = header.size.pixels();
-    let channels = if header.channels.has_alpha() { 4 } else { 3 };
-    let format = format.of(header.format);
-    let result = pixels * channels * u64::from(header.bit_depth.max(8)) / 8;
-    // Encoded losslessly the result keeps its size; a JPEG of high quality and strong grain is an eighth of it, in a buffer that
-    // grows by doubling, and its decoder works on a copy. Samples of 8 bits are decoded into the result's own memory.
-    let (encoded, decoded) = match format {
-        codec::Format::Jpeg if header.bit_depth == 8 => (result / 4, result / 4),
-        codec::Format::Jpeg => (result / 8, pixels * 3 + result / 8),
-        // A PNG is largest while it is made: its encoder holds the picture in its own byte order and compressed twice.
-        codec::Format::Png => (result, 2 * result),
-        codec::Format::Tiff | codec::Format::WebP | codec::Format::Jpeg2000 => (result, result),
-    };
-    // Planes of floats: two while the lightness is denoised, one from there to the end.
-    let planes = if apply_to == ApplyTo::Output { pixels * 4 } else { 0 };
-    // Networks' copies and planes: at most a few megapixels of floats.
-    const FIXED: u64 = 96 << 20;
-    // What is left of a scan in colour is its lightness, 16 bits. (A grey one of 8 bits whose profile is not sRGB takes a byte
-    // a pixel more than this.)
-    let scan = header.picture_bytes();
-    let parity = preprocessing == Preprocessing::Parity;
-    let lightness = if header.channels.is_rgb() && !parity { pixels * 2 * (channels - 2) } else { scan };
-    // Under parity what was encoded is kept to be compared with.
-    let decoded = if parity && format == codec::Format::Jpeg { decoded + result } else { decoded };
-    // Beside the two planes a tile of a megapixel is in the denoiser.
-    const TILE: u64 = 128 << 20;
-    let denoising = if planes > 0 { scan + 2 * planes + TILE } else { 0 };
-    let peak = codec::decode_cost_bytes(header)
-        .max(denoising)
-        .max(scan + lightness)
-        .max(lightness + planes + result + encoded + decoded);
-    (file_bytes + peak + FIXED) >> 20
-}
-
 /// Runs work on a scan so that a panic is a failed attempt and nothing more.
 pub fn caught<T>(work: impl FnOnce() -> Result<T, StageError>) -> Result<T, StageError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|payload| {
@@ -353,39 +305,4 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T, StageError>) -> Result<T, Stag
         let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
         Err(StageError::panicked(text.as_deref().unwrap_or("no message")))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::{Channels, Format};
-    use crate::imaging::Size;
-
-    fn cost(format: Format, channels: Channels, bit_depth: u8, file_mib: u64, apply_to: ApplyTo) -> u64 {
-        let header =
-            ScanHeader { format, size: Size::new(9000, 12_000), bit_depth, channels, is_separation: false, scratch_bytes: 0 };
-        super::cost(&header, file_mib << 20, OutputFormat::Source, apply_to, Preprocessing::Fit)
-    }
-
-    /// What scans of 108 megapixels took, MiB, less the 150 at which the process rests between scans.
-    #[test]
-    fn the_share_of_a_large_scan_is_what_it_was_measured_to_take() {
-        for (format, channels, bit_depth, file_mib, apply_to, measured) in [
-            (Format::Jpeg, Channels::Grey, 8, 5, ApplyTo::Network, 515),
-            (Format::Jpeg, Channels::Grey, 8, 39, ApplyTo::Network, 617),
-            (Format::Tiff, Channels::Grey, 16, 206, ApplyTo::Network, 2409),
-            (Format::Png, Channels::Grey, 16, 124, ApplyTo::Network, 3033),
-            (Format::Jpeg, Channels::Grey, 8, 39, ApplyTo::Output, 1173),
-        ] {
-            let share = cost(format, channels, bit_depth, file_mib, apply_to);
-            assert!((measured * 95 / 100..measured * 130 / 100).contains(&share), "{format}, {apply_to:?}: {share}");
-        }
-    }
-
-    #[test]
-    fn denoising_the_published_lightness_takes_a_plane_more() {
-        let [network, output] =
-            [ApplyTo::Network, ApplyTo::Output].map(|apply_to| cost(Format::Jpeg, Channels::Grey, 8, 5, apply_to));
-        assert!(output - network >= (9000 * 12_000 * 4) >> 20, "{network} and {output}");
-    }
 }

@@ -2,9 +2,11 @@
 
 use super::record::assemble::Facts;
 use super::{StageError, Stopwatch};
-use crate::codec::{self, Against, Format, Verified};
+use crate::codec::{self, Against, EncodeSettings, Format, Verified};
 use crate::digest::Digest;
-use crate::imaging::{self, ChromaPlanes, ColourSpace, Depth, Label, Lightness, Preprocessing, Rect, Rendering, ScanImage, Size};
+use crate::imaging::{
+    self, ChromaPlanes, ColourSpace, Depth, Label, Lightness, Preprocessing, Recombination, Rect, Rendering, Rows as _, Size,
+};
 use crate::metadata::{self, Account, Carried, Origin};
 
 /// A derivative that may leave the house.
@@ -36,42 +38,91 @@ pub(super) fn finish(facts: &Facts<'_>, chroma: &ChromaPlanes, watch: &mut Stopw
     let scan = &prepared.scan;
     let lightness = prepared.lightness.as_ref().map_or(Lightness::Source, Lightness::Replaced);
     let format = output.format.of(scan.header.format);
-    // A JPEG has 8 bits: what is rounded once is not rounded twice.
-    let depth = if format == Format::Jpeg { Depth::Eight } else { Depth::of(scan.header.bit_depth) };
-    let rendering = Rendering { saturation: profile.saturation, space: output.encode.colour_space };
+    let depth = depth_of(format, scan.header.bit_depth);
+    let recombination = || {
+        let rendering = Rendering { saturation: profile.saturation, space: output.encode.colour_space };
+        Recombination::new(&scan.image, prepared.area.rect, lightness, chroma, depth, rendering)
+    };
+    let whole = scan.image.size();
+    let (label, size) = (output.label(format), reduced_size(whole, output.max_side));
+    let scale = f64::from(size.width) / f64::from(whole.width);
+    if profile.preprocessing == Preprocessing::Fit && label == Label::Off && size == whole {
+        let (carried, metadata) = watch.time("metadata", || carry(facts, format, size, scale));
+        let made = watch.time("recombine", recombination);
+        let file = unaltered(&made, format, &output.encode, &carried, watch)?;
+        return Ok(file.finished(size, label, metadata, made.out_of_gamut_share(), watch));
+    }
     let recombined = watch.time("recombine", || match profile.preprocessing {
-        Preprocessing::Fit => imaging::recombine_within(&scan.image, prepared.area.rect, lightness, chroma, depth, rendering),
+        Preprocessing::Fit => recombination().whole(),
         Preprocessing::Parity => imaging::parity_recombine(&scan.image, chroma, depth),
     });
-    let whole = recombined.image.size();
-    let image = watch.time("reduce", || reduced(recombined.image, output.max_side, depth));
-    let scale = f64::from(image.size().width) / f64::from(whole.width);
-    let label = output.label(format);
-    let is_whole = image.size() == whole && label == Label::Off;
-    let area = scaled(prepared.area.rect, scale, image.size());
+    let image =
+        if size == whole { recombined.image } else { watch.time("reduce", || imaging::reduced(&recombined.image, size, depth)) };
+    let area = scaled(prepared.area.rect, scale, size);
     let image = watch.time("label", || imaging::labelled(image, area, label));
+    // A strip below makes it higher.
     let (bit_depth, size) = (image.bit_depth(), image.size());
     let (carried, metadata) = watch.time("metadata", || carry(facts, format, size, scale));
     let bytes = watch.time("encode", || codec::encode(&image, format, &output.encode, &carried))?;
-    let against = match profile.preprocessing {
-        Preprocessing::Fit if is_whole => Against::Scan(&scan.image, lightness, output.encode.colour_space),
-        // Clipping colours changes their lightness: that is the authors' way, and no fault of the file. A reduced or labelled picture has
-        // no pixel by pixel to compare with.
-        Preprocessing::Fit | Preprocessing::Parity => Against::Encoded(output.encode.colour_space),
-    };
+    // Clipping colours changes their lightness: that is the authors' way, and no fault of the file. A reduced or labelled picture has no
+    // pixel by pixel to compare with.
+    let against = Against::Encoded(output.encode.colour_space);
     let verified = watch.time("verify", || codec::verify(&bytes, image, format, against))?;
-    let digest = watch.time("hash", || Digest::of(&bytes));
-    let out_of_gamut_share = recombined.out_of_gamut_share;
-    Ok(Finished { bytes, digest, format, size, bit_depth, verified, label, metadata, out_of_gamut_share })
+    let file = VerifiedFile { bytes, format, bit_depth, verified };
+    Ok(file.finished(size, label, metadata, recombined.out_of_gamut_share, watch))
 }
 
-/// The picture with no side longer than `max_side`.
-fn reduced(image: ScanImage, max_side: Option<u32>, depth: Depth) -> ScanImage {
-    let Size { width, height } = image.size();
-    let longest = width.max(height);
-    let Some(max_side) = max_side.filter(|&max_side| max_side < longest) else { return image };
+/// A JPEG has 8 bits: what is rounded once is not rounded twice.
+pub fn depth_of(format: Format, scan_bits: u8) -> Depth {
+    if format == Format::Jpeg { Depth::Eight } else { Depth::of(scan_bits) }
+}
+
+/// A file that was decoded once more.
+#[derive(Debug)]
+pub struct VerifiedFile {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    format: Format,
+    bit_depth: u8,
+    verified: Verified,
+}
+
+impl VerifiedFile {
+    fn finished(self, size: Size, label: Label, metadata: Account, out_of_gamut_share: f64, watch: &mut Stopwatch) -> Finished {
+        let Self { bytes, format, bit_depth, verified } = self;
+        let digest = watch.time("hash", || Digest::of(&bytes));
+        Finished { bytes, digest, format, size, bit_depth, verified, label, metadata, out_of_gamut_share }
+    }
+}
+
+/// Encodes a picture of the scan's own size with nothing added, and decodes it once more. A TIFF is recombined while it is encoded, so
+/// that its samples are never there as a whole.
+pub fn unaltered(
+    made: &Recombination<'_>,
+    format: Format,
+    settings: &EncodeSettings,
+    carried: &Carried,
+    watch: &mut Stopwatch,
+) -> Result<VerifiedFile, StageError> {
+    let bit_depth = made.bit_depth();
+    if format == Format::Tiff {
+        let file = watch.time("encode", || codec::encode_strips(made, settings, carried))?;
+        let verified = watch.time("verify", || codec::verify_strips(&file, made))?;
+        return Ok(VerifiedFile { bytes: file.bytes, format, bit_depth, verified });
+    }
+    let image = watch.time("recombine", || made.whole()).image;
+    let bytes = watch.time("encode", || codec::encode(&image, format, settings, carried))?;
+    let against = Against::Scan(made.scan(), made.lightness(), made.space());
+    let verified = watch.time("verify", || codec::verify(&bytes, image, format, against))?;
+    Ok(VerifiedFile { bytes, format, bit_depth, verified })
+}
+
+/// The size with no side longer than `max_side`.
+fn reduced_size(size: Size, max_side: Option<u32>) -> Size {
+    let longest = size.width.max(size.height);
+    let Some(max_side) = max_side.filter(|&max_side| max_side < longest) else { return size };
     let side = |side: u32| (f64::from(side) * f64::from(max_side) / f64::from(longest)).round().max(1.0) as u32;
-    imaging::reduced(&image, Size::new(side(width), side(height)), depth)
+    Size::new(side(size.width), side(size.height))
 }
 
 /// A rectangle of a scan in its reduced picture.

@@ -13,6 +13,7 @@
 
 mod attempt;
 mod budget;
+mod cost;
 mod failure;
 mod finish;
 mod gate;
@@ -23,11 +24,12 @@ mod record;
 mod stopwatch;
 mod worker;
 
-pub use attempt::{Attempt, Outcome, Workplace, Workshop, adopt, caught, cost_mib, make};
+pub use attempt::{Attempt, Outcome, Workplace, Workshop, adopt, caught, make};
 pub use budget::MemoryBudget;
+pub use cost::cost_mib;
 pub(crate) use failure::{NO_MEMORY, OFFLINE, WAITING};
 pub use failure::{Recovery, StageError};
-pub use finish::Finished;
+pub use finish::{Finished, VerifiedFile, depth_of, unaltered};
 pub use gate::Gate;
 pub use prepare::{NetworkCopy, Preparation, Prepared};
 pub use profile::{ApplyTo, DenoiseProfile, ModelFacts, Output, OutputFormat, Profile, SceneProfile};

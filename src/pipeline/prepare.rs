@@ -1,7 +1,7 @@
 //! From bytes to what the network needs: decode, find the picture in the scan, look, denoise, route, clamp.
 
 use super::{ApplyTo, Profile, StageError, Stopwatch, Workshop};
-use crate::codec::{self, DecodedScan};
+use crate::codec::{self, DecodedScan, Keep, ReadScan};
 use crate::colour::Meaning;
 use crate::imaging::{self, Border, ModelExtent, PictureArea, Plane, Preprocessing, Rect, Size, Sizing};
 use crate::inference::{Engine, InferenceError};
@@ -67,23 +67,28 @@ struct Copy {
 pub(super) fn prepare(
     shop: &Workshop,
     profile: &Profile,
-    bytes: &[u8],
+    bytes: Vec<u8>,
     watch: &mut Stopwatch,
 ) -> Result<Preparation, StageError> {
     crate::faults::point("decode");
-    let scan = watch.time("decode", || codec::decode(bytes, &profile.limits))?;
-    let colour = scan.colour();
-    let area = match profile.border {
-        Border::Auto => watch.time("border", || imaging::picture_area(&scan.image)),
-        Border::Off => PictureArea::whole(scan.image.size()),
+    // The authors' pipeline makes its own lightness of the samples.
+    let keep = match profile.preprocessing {
+        Preprocessing::Fit => Keep::Lightness,
+        Preprocessing::Parity => Keep::SrgbSamples,
     };
-    let features = watch.time("features", || imaging::features_of(&scan.image, area.rect, |rgb| colour.lab(rgb)));
+    let read = watch.time("decode", || codec::read(&bytes, &profile.limits, keep))?;
+    // As large as the scan, and not needed any more.
+    drop(bytes);
+    let size = read.scan.image.size();
+    let area = match profile.border {
+        Border::Auto => watch.time("border", || imaging::picture_area(&read.scan.image)),
+        Border::Off => PictureArea::whole(size),
+    };
+    let features = watch.time("features", || read.features(area.rect));
     if let Some(skip) = routing::precheck(&features, &profile.rules) {
         return Ok(Preparation::Skip(skip.to_string()));
     }
-    // The authors' pipeline makes its own lightness of the samples.
-    let keeps_samples = profile.preprocessing == Preprocessing::Parity && colour.is_srgb();
-    let scan = if keeps_samples { scan } else { watch.time("lightness", || scan.into_lightness(&colour)) };
+    let ReadScan { scan, colour, .. } = read;
     let look = copy(shop, profile, &scan, area.rect, profile.other.extent.extent(area.rect.size()), watch)?;
     let scores = watch.time("route", || shop.engine.scene_scores(look.grey.clone())).map_err(StageError::inference("route"))?;
     if let Some(skip) = routing::page(&scores, &profile.rules) {

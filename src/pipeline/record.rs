@@ -17,15 +17,15 @@ pub struct Made {
     pub record: Record,
 }
 
-/// A scan's bytes with what is known about them.
+/// A scan's file, as records tell of it.
 #[derive(Debug)]
 pub struct ScanFile<'a> {
     /// The ingest root, where there is one.
     pub root: Option<&'a Path>,
     /// Path below it.
     pub relative: &'a Path,
-    /// The file's bytes.
-    pub bytes: &'a [u8],
+    /// Bytes of it.
+    pub length: u64,
     /// Their SHA-256.
     pub digest: Digest,
     /// Which job.

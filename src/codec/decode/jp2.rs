@@ -9,7 +9,7 @@ mod boxes;
 use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
 
 use self::boxes::Outline;
-use super::{Stored, without_inks};
+use super::{Stored, decode_cost_bytes, without_inks};
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
@@ -57,6 +57,7 @@ fn header(outline: &Outline<'_>, image: &Image<'_>) -> Result<ScanHeader, Decode
         bit_depth: if outline.bits > 8 { 16 } else { 8 },
         channels,
         is_separation,
+        in_bands: false,
         // Planes of floats, once as coefficients and once as samples, and their neighbours in a tile.
         scratch_bytes: outline.size.pixels() * stored * 12,
     })
@@ -66,7 +67,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     let outline = Outline::read(bytes)?;
     let image = open(bytes, &outline, limits)?;
     let header = header(&outline, &image)?;
-    header.reserve()?;
+    header.reserve(decode_cost_bytes(&header))?;
     let mut context = DecoderContext::default();
     let decoded = image.decode(&mut context).map_err(|error| damaged(error.to_string()))?;
     let components = decoded.components();

@@ -13,7 +13,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use self::stream::{Colour, Head};
-use super::{Stored, without_inks};
+use super::{Stored, decode_cost_bytes, without_inks};
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
@@ -38,14 +38,22 @@ fn header(head: &Head<'_>, bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHe
     let is_separation = matches!(head.colour()?, Colour::Cmyk | Colour::Ycck);
     let inks = if is_separation { 4 * head.frame.size.pixels() } else { 0 };
     let scratch_bytes = bytes.len() as u64 + head.coefficient_bytes() + inks;
-    Ok(ScanHeader { format: Format::Jpeg, size: head.frame.size, bit_depth: 8, channels, is_separation, scratch_bytes })
+    Ok(ScanHeader {
+        format: Format::Jpeg,
+        size: head.frame.size,
+        bit_depth: 8,
+        channels,
+        is_separation,
+        in_bands: false,
+        scratch_bytes,
+    })
 }
 
 /// `samples` is memory to decode into; what it holds does not matter.
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, mut samples: Vec<u8>) -> Result<Stored, DecodeError> {
     let head = Head::read(bytes)?;
     let header = header(&head, bytes, limits)?;
-    header.reserve()?;
+    header.reserve(decode_cost_bytes(&header))?;
     // Raw components are what an RGB JPEG holds; the decoder has no other way to leave them alone, for it knows RGB by
     // the components' names only.
     let output = match head.colour()? {

@@ -3,15 +3,20 @@
 #[cfg(feature = "jpeg2000")]
 mod jp2;
 mod jpeg;
+mod picture;
 mod png;
 mod tiff;
 mod webp;
 
+use picture::Picture;
+pub(super) use tiff::Bands;
+
 use super::header::{DecodeLimits, ScanHeader};
 use super::orientation::{swaps_sides, upright};
 use super::{DecodeError, Format};
-use crate::colour::{Colour, Declared, srgb_of_inks};
-use crate::imaging::{Samples, ScanImage};
+use crate::colour::{Colour, Declared, Inks};
+use crate::imaging::lab::srgb_to_lab;
+use crate::imaging::{self, ColourCopy, Features, Rect, Samples, ScanImage};
 use crate::metadata::Found;
 
 /// A decoded scan.
@@ -19,7 +24,7 @@ use crate::metadata::Found;
 pub struct DecodedScan {
     /// What the header said.
     pub header: ScanHeader,
-    /// Upright picture, at the scan's own depth.
+    /// Upright picture, at the scan's own depth; of a scan that was read its lightness.
     pub image: ScanImage,
     /// EXIF orientation found, 1..=8, already applied; 1 when there was none or nonsense.
     pub orientation: u8,
@@ -39,17 +44,48 @@ impl DecodedScan {
     pub fn colour(&self) -> Colour {
         Colour::of(&self.declared, self.image.channels(), self.image.bit_depth())
     }
+}
 
-    /// The scan with its lightness in place of its samples, as everything behind takes it.
-    pub fn into_lightness(self, colour: &Colour) -> Self {
-        Self { image: colour.lightness(self.image), ..self }
+/// A scan as everything behind its colour takes it.
+#[derive(Debug)]
+pub struct ReadScan {
+    /// Its picture is the scan's lightness, sRGB-coded grey, alpha kept: 16 bits, unless the scan was grey sRGB of 8. Where samples were
+    /// asked for and are sRGB, they are the scan's own.
+    pub scan: DecodedScan,
+    /// How its samples were understood.
+    pub colour: Colour,
+    /// What is left of the scan's colour, where it had three channels and only the lightness was kept.
+    pub copy: Option<ColourCopy>,
+}
+
+impl ReadScan {
+    /// What can be said of a part of it before any network looks at it.
+    ///
+    /// # Panics
+    /// When the part does not lie in the scan.
+    pub fn features(&self, part: Rect) -> Features {
+        let image = &self.scan.image;
+        match &self.copy {
+            Some(copy) => copy.features(image.size(), part, |rgb| self.colour.lab(rgb)),
+            // Samples that are sRGB, or lightness of a grey scan, which is coded as sRGB.
+            None => imaging::features_of(image, part, srgb_to_lab),
+        }
     }
 }
 
+/// What is kept of a scan that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Its lightness.
+    Lightness,
+    /// Its samples where they are sRGB, and else its lightness.
+    SrgbSamples,
+}
+
 /// A picture as it lies in the file.
-struct Stored {
+struct Stored<P = ScanImage> {
     header: ScanHeader,
-    image: ScanImage,
+    image: P,
     orientation: Option<u8>,
     dpi: Option<(f64, f64)>,
     declared: Declared,
@@ -57,14 +93,43 @@ struct Stored {
     other_pages: Vec<String>,
 }
 
+impl<P> Stored<P> {
+    /// The picture, and all the rest.
+    fn apart(self) -> (P, Stored<()>) {
+        let Self { header, image, orientation, dpi, declared, metadata, other_pages } = self;
+        (image, Stored { header, image: (), orientation, dpi, declared, metadata, other_pages })
+    }
+
+    /// The same with another picture in its place.
+    fn with<Q>(self, image: Q) -> Stored<Q> {
+        let Self { header, orientation, dpi, declared, metadata, other_pages, .. } = self;
+        Stored { header, image, orientation, dpi, declared, metadata, other_pages }
+    }
+
+    fn orientation(&self) -> u8 {
+        self.orientation.unwrap_or(super::orientation::UPRIGHT)
+    }
+}
+
+impl Stored {
+    /// Turned upright.
+    fn into_scan(self) -> DecodedScan {
+        let orientation = self.orientation();
+        let dpi = self.dpi.map(|(x, y)| if swaps_sides(orientation) { (y, x) } else { (x, y) });
+        let Self { header, image, declared, metadata, other_pages, .. } = self;
+        let image = upright(image, orientation);
+        DecodedScan { header, image, orientation, declared, dpi, metadata, other_pages }
+    }
+}
+
 /// The samples as they are, or, where they are inks, their sRGB; `declared` is told.
 fn without_inks(samples: Samples, is_separation: bool, declared: &mut Declared) -> Samples {
     if !is_separation {
         return samples;
     }
-    let (samples, separation) = srgb_of_inks(&samples, declared.icc.as_deref());
-    declared.separation = Some(separation);
-    samples
+    let inks = Inks::of(declared.icc.as_deref());
+    declared.separation = Some(inks.separation());
+    inks.to_srgb(&samples)
 }
 
 /// Memory for rows, tables and buffers of the decoders, bytes.
@@ -98,21 +163,56 @@ pub fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<DecodedScan, Decode
 
 /// As [`decode`], with memory that the decoder of JPEG takes for its samples, so that it is not asked for anew.
 pub(super) fn decode_into(bytes: &[u8], limits: &DecodeLimits, memory: Vec<u8>) -> Result<DecodedScan, DecodeError> {
-    let stored = match Format::of(bytes)? {
-        Format::Jpeg => jpeg::decode(bytes, limits, memory),
-        Format::Png => png::decode(bytes, limits),
-        Format::Tiff => tiff::decode(bytes, limits),
-        Format::WebP => webp::decode(bytes, limits),
+    let (picture, stored) = open(bytes, limits, memory)?.apart();
+    let image = picture.whole(&stored.header)?;
+    Ok(stored.with(image).into_scan())
+}
+
+/// Reads the scan as [`decode`] does, but keeps its lightness. Formats that are decoded in bands never have their samples whole in memory.
+///
+/// # Errors
+/// Every kind of [`DecodeError`].
+pub fn read(bytes: &[u8], limits: &DecodeLimits, keep: Keep) -> Result<ReadScan, DecodeError> {
+    let (picture, stored) = open(bytes, limits, Vec::new())?.apart();
+    let colour = Colour::of(&stored.declared, stored.header.channels, stored.header.bit_depth);
+    let (image, copy) = if keep == Keep::SrgbSamples && colour.is_srgb() {
+        (picture.whole(&stored.header)?, None)
+    } else {
+        picture.lightness(&stored.header, &colour)?
+    };
+    let orientation = stored.orientation();
+    let copy = copy.map(|copy| copy.turned(|image| upright(image, orientation)));
+    Ok(ReadScan { scan: stored.with(image).into_scan(), colour, copy })
+}
+
+/// Everything of a scan but its samples, which may still have to be decoded.
+fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits, memory: Vec<u8>) -> Result<Stored<Picture<'a>>, DecodeError> {
+    let whole = |stored: Stored| {
+        let (image, stored) = stored.apart();
+        stored.with(Picture::Whole(image))
+    };
+    match Format::of(bytes)? {
+        Format::Jpeg => jpeg::decode(bytes, limits, memory).map(whole),
+        Format::Png => png::decode(bytes, limits).map(whole),
+        Format::Tiff => {
+            let (bands, stored) = tiff::open(bytes, limits)?.apart();
+            Ok(stored.with(Picture::InBands(Box::new(bands))))
+        }
+        Format::WebP => webp::decode(bytes, limits).map(whole),
         #[cfg(feature = "jpeg2000")]
-        Format::Jpeg2000 => jp2::decode(bytes, limits),
+        Format::Jpeg2000 => jp2::decode(bytes, limits).map(whole),
         #[cfg(not(feature = "jpeg2000"))]
         Format::Jpeg2000 => Err(without_jpeg2000()),
-    }?;
-    let orientation = stored.orientation.unwrap_or(super::orientation::UPRIGHT);
-    let dpi = stored.dpi.map(|(x, y)| if swaps_sides(orientation) { (y, x) } else { (x, y) });
-    let Stored { header, image, declared, metadata, other_pages, .. } = stored;
-    let image = upright(image, orientation);
-    Ok(DecodedScan { header, image, orientation, declared, dpi, metadata, other_pages })
+    }
+}
+
+/// The bands of an upright TIFF, for whoever needs no picture of them.
+pub(super) fn upright_bands<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(ScanHeader, Bands<'a>), DecodeError> {
+    let (bands, stored) = tiff::open(bytes, limits)?.apart();
+    if stored.orientation() != super::orientation::UPRIGHT {
+        return Err(DecodeError::damaged(Format::Tiff, "it is not stored upright"));
+    }
+    Ok((stored.header, bands))
 }
 
 #[cfg(not(feature = "jpeg2000"))]
@@ -125,6 +225,17 @@ fn without_jpeg2000() -> DecodeError {
 pub fn decode_cost_bytes(header: &ScanHeader) -> u64 {
     let picture = header.picture_bytes();
     picture.saturating_add(picture.max(header.scratch_bytes)).saturating_add(BUFFERS)
+}
+
+/// The same of [`read`], which keeps the lightness: what is decoded in bands is never there as a whole.
+pub fn read_cost_bytes(header: &ScanHeader) -> u64 {
+    let lightness = header.lightness_bytes();
+    if header.in_bands {
+        lightness.saturating_add(lightness.max(header.scratch_bytes)).saturating_add(BUFFERS)
+    } else {
+        let picture = header.picture_bytes();
+        picture.saturating_add(picture.max(header.scratch_bytes).max(lightness)).saturating_add(BUFFERS)
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::io::{Cursor, ErrorKind};
 
 use png::{BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Info, Limits, Reader, ScaledFloat, Transformations, Unit};
 
-use super::Stored;
+use super::{Stored, decode_cost_bytes};
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
@@ -64,7 +64,8 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHea
         ColorType::Indexed => return Err(DecodeError::damaged(Format::Png, "its palette is missing")),
     };
     let bit_depth = if depth == BitDepth::Sixteen { 16 } else { 8 };
-    let mut header = ScanHeader { format: Format::Png, size, bit_depth, channels, is_separation: false, scratch_bytes: 0 };
+    let mut header =
+        ScanHeader { format: Format::Png, size, bit_depth, channels, is_separation: false, in_bands: false, scratch_bytes: 0 };
     if reader.info().interlaced && bit_depth == 16 {
         // An interlaced picture is put together as bytes before it becomes samples.
         header.scratch_bytes = header.picture_bytes();
@@ -74,7 +75,7 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHea
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
     let (mut reader, header) = open(bytes, limits)?;
-    header.reserve()?;
+    header.reserve(decode_cost_bytes(&header))?;
     let too_large = || DecodeError::TooManyPixels { size: header.size, limit: limits.max_pixels };
     let count = usize::try_from(header.picture_bytes()).map_err(|_| too_large())?;
     let samples = if header.bit_depth == 8 {

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image_webp::{DecodingError, WebPDecoder};
 
-use super::Stored;
+use super::{Stored, decode_cost_bytes};
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
@@ -79,7 +79,10 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHea
     let channels = if decoder.has_alpha() { Channels::Rgba } else { Channels::Rgb };
     // A lossy picture is decoded into planes, a lossless one into four samples a pixel first.
     let scratch_bytes = 4 * size.pixels();
-    Ok((decoder, ScanHeader { format: Format::WebP, size, bit_depth: 8, channels, is_separation: false, scratch_bytes }))
+    Ok((
+        decoder,
+        ScanHeader { format: Format::WebP, size, bit_depth: 8, channels, is_separation: false, in_bands: false, scratch_bytes },
+    ))
 }
 
 pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
@@ -88,7 +91,7 @@ pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHea
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
     let (mut decoder, header) = open(bytes, limits)?;
-    header.reserve()?;
+    header.reserve(decode_cost_bytes(&header))?;
     let wanted = usize::try_from(header.picture_bytes()).ok();
     if wanted.is_none() || decoder.output_buffer_size() != wanted {
         return Err(DecodeError::damaged(Format::WebP, "its headers contradict each other"));

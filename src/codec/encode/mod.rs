@@ -15,10 +15,12 @@ use png::{
     Unit,
 };
 
+use super::checksums::Checksums;
 use super::format::UnknownWord;
+use super::in_order::{in_flight, threads};
 use super::{Carried, Channels, EncodeError, Format};
 use crate::colour;
-use crate::imaging::{ColourSpace, Samples, ScanImage, to_eight_bits};
+use crate::imaging::{ColourSpace, Rows, Samples, ScanImage, to_eight_bits};
 
 /// Longest side a JPEG can have, pixels: its fields have 16 bits.
 const JPEG_MAX_SIDE: u32 = 65_535;
@@ -97,9 +99,33 @@ pub fn encode(image: &ScanImage, format: Format, settings: &EncodeSettings, carr
     match format {
         Format::Jpeg => encode_jpeg(image, settings, carried),
         Format::Png => encode_png(image, settings.colour_space, carried).map_err(|error| EncodeError::encoder(format, error)),
-        Format::Tiff => tiff::encode(image, settings, carried).map_err(|error| EncodeError::encoder(format, error)),
+        Format::Tiff => Ok(encode_strips(image, settings, carried)?.bytes),
         Format::WebP | Format::Jpeg2000 => Err(EncodeError::encoder(format, "this format is read and not written")),
     }
+}
+
+/// A TIFF whose samples were made strip by strip.
+#[derive(Debug)]
+pub struct InStrips {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// By which its samples are known again.
+    pub checksums: Checksums,
+}
+
+/// Encodes a picture as a TIFF without ever having it whole: rows are asked for, and compressed, by several threads.
+///
+/// # Errors
+/// [`EncodeError::Encoder`] when an encoder fails.
+pub fn encode_strips(picture: &dyn Rows, settings: &EncodeSettings, carried: &Carried) -> Result<InStrips, EncodeError> {
+    let made = tiff::encode(picture, settings, carried);
+    let (bytes, checksums) = made.map_err(|error| EncodeError::encoder(Format::Tiff, error))?;
+    Ok(InStrips { bytes, checksums })
+}
+
+/// Most bytes that strips take while they are made: samples as they are, predicted, and compressed.
+pub fn strips_bytes() -> u64 {
+    (3 * tiff::STRIP_BYTES * in_flight(threads())) as u64
 }
 
 fn encode_jpeg(image: &ScanImage, settings: &EncodeSettings, carried: &Carried) -> Result<Vec<u8>, EncodeError> {
@@ -115,7 +141,7 @@ fn encode_jpeg(image: &ScanImage, settings: &EncodeSettings, carried: &Carried) 
     if let Some((x, y)) = carried.dpi.and_then(|(x, y)| Some((whole(x)?, whole(y)?))) {
         encoder = encoder.density(JFIF_INCH, x, y);
     }
-    if let Some(profile) = profile_of(image, settings.colour_space) {
+    if let Some(profile) = profile_of(image.channels(), settings.colour_space) {
         encoder = encoder.icc_profile(profile);
     }
     if !carried.exif_block.is_empty() {
@@ -131,8 +157,8 @@ fn encode_jpeg(image: &ScanImage, settings: &EncodeSettings, carried: &Carried) 
 }
 
 /// The profile that a picture carries.
-fn profile_of(image: &ScanImage, space: ColourSpace) -> Option<&'static [u8]> {
-    image.channels().is_rgb().then(|| colour::profile_of(space))
+fn profile_of(channels: Channels, space: ColourSpace) -> Option<&'static [u8]> {
+    channels.is_rgb().then(|| colour::profile_of(space))
 }
 
 /// A resolution in whole pixels, where it fits JFIF's 16 bits.
@@ -162,7 +188,7 @@ fn jpeg_samples(image: &ScanImage) -> (Cow<'_, [u8]>, JpegPixels) {
 fn encode_png(image: &ScanImage, space: ColourSpace, carried: &Carried) -> Result<Vec<u8>, png::EncodingError> {
     let mut bytes = Vec::new();
     let mut info = PngInfo::with_size(image.size().width, image.size().height);
-    info.icc_profile = profile_of(image, space).map(Cow::Borrowed);
+    info.icc_profile = profile_of(image.channels(), space).map(Cow::Borrowed);
     if !carried.exif_block.is_empty() {
         info.exif_metadata = Some(Cow::Borrowed(&carried.exif_block));
     }

@@ -9,10 +9,12 @@ use tiff::TiffResult;
 use tiff::encoder::{DirectoryEncoder, TiffEncoder, TiffKind, TiffKindBig, TiffKindStandard};
 use tiff::tags::{Tag, Type};
 
+pub(super) use self::strips::STRIP_BYTES;
 use self::strips::Strips;
 use super::EncodeSettings;
+use crate::codec::checksums::Checksums;
 use crate::codec::{Carried, Channels};
-use crate::imaging::ScanImage;
+use crate::imaging::Rows;
 use crate::metadata::{Directory, Field, Value, rational};
 
 /// Beyond this many bytes of samples a file's offsets need 64 bits; the rest up to 4 GiB is left to tags, and to data that
@@ -21,8 +23,9 @@ const CLASSIC_BYTES: u64 = 3 << 30;
 
 type Open<'a, 'b, K> = DirectoryEncoder<'a, &'b mut Cursor<Vec<u8>>, K>;
 
-pub(super) fn encode(image: &ScanImage, settings: &EncodeSettings, carried: &Carried) -> TiffResult<Vec<u8>> {
-    let bytes = image.samples().len() as u64 * u64::from(image.bit_depth() / 8);
+/// The file, and the checksums of the samples in it.
+pub(super) fn encode(image: &dyn Rows, settings: &EncodeSettings, carried: &Carried) -> TiffResult<(Vec<u8>, Checksums)> {
+    let bytes = image.size().pixels() * image.channels().count() as u64 * u64::from(image.bit_depth() / 8);
     if bytes <= CLASSIC_BYTES {
         encode_as::<TiffKindStandard>(image, settings, carried)
     } else {
@@ -30,7 +33,7 @@ pub(super) fn encode(image: &ScanImage, settings: &EncodeSettings, carried: &Car
     }
 }
 
-fn encode_as<K: TiffKind>(image: &ScanImage, settings: &EncodeSettings, carried: &Carried) -> TiffResult<Vec<u8>> {
+fn encode_as<K: TiffKind>(image: &dyn Rows, settings: &EncodeSettings, carried: &Carried) -> TiffResult<(Vec<u8>, Checksums)> {
     let strips = Strips::of(image, settings.tiff_compression);
     let mut file = Cursor::new(Vec::with_capacity(strips.bytes() + (64 << 10)));
     let mut encoder = TiffEncoder::<_, K>::new_generic(&mut file)?;
@@ -65,7 +68,7 @@ fn encode_as<K: TiffKind>(image: &ScanImage, settings: &EncodeSettings, carried:
         // Inches.
         page.write_tag(Tag::ResolutionUnit, 2_u16)?;
     }
-    if let Some(profile) = super::profile_of(image, settings.colour_space) {
+    if let Some(profile) = super::profile_of(image.channels(), settings.colour_space) {
         put(&mut page, Tag::IccProfile.to_u16(), Type::UNDEFINED, profile)?;
     }
     if let Some(xmp) = &carried.xmp {
@@ -78,7 +81,7 @@ fn encode_as<K: TiffKind>(image: &ScanImage, settings: &EncodeSettings, carried:
         put(&mut page, 33_723, Type::LONG, &iptc)?;
     }
     let (mut offsets, mut counts) = (Vec::new(), Vec::new());
-    strips.each(|strip| {
+    let checksums = strips.each(|strip| {
         offsets.push(K::convert_offset(page.write_data(strip)?)?);
         counts.push(K::convert_offset(strip.len() as u64)?);
         pad(&mut page, strip.len())
@@ -86,11 +89,11 @@ fn encode_as<K: TiffKind>(image: &ScanImage, settings: &EncodeSettings, carried:
     page.write_tag(Tag::StripOffsets, K::convert_slice(&offsets))?;
     page.write_tag(Tag::StripByteCounts, K::convert_slice(&counts))?;
     page.finish()?;
-    Ok(file.into_inner())
+    Ok((file.into_inner(), checksums))
 }
 
 /// Size, kind of samples, compression.
-fn describe<K: TiffKind>(page: &mut Open<'_, '_, K>, image: &ScanImage, strips: &Strips<'_>) -> TiffResult<()> {
+fn describe<K: TiffKind>(page: &mut Open<'_, '_, K>, image: &dyn Rows, strips: &Strips<'_>) -> TiffResult<()> {
     let channels = image.channels();
     page.write_tag(Tag::ImageWidth, image.size().width)?;
     page.write_tag(Tag::ImageLength, image.size().height)?;
@@ -172,7 +175,7 @@ mod tests {
     fn big_tiff_gives_every_sample_back() {
         for channels in ALL_CHANNELS {
             let image = picture(61, 43, channels, 16);
-            let bytes = encode_as::<TiffKindBig>(&image, &settings(TiffCompression::Deflate), &Carried::default()).unwrap();
+            let (bytes, _) = encode_as::<TiffKindBig>(&image, &settings(TiffCompression::Deflate), &Carried::default()).unwrap();
             assert_eq!(bytes[2], 43, "the version number of BigTIFF");
             assert_eq!(decode(&bytes, &DecodeLimits::default()).unwrap().image, image);
         }
@@ -183,7 +186,7 @@ mod tests {
         for compression in [TiffCompression::None, TiffCompression::Lzw, TiffCompression::Deflate] {
             for (channels, depth) in ALL_CHANNELS.into_iter().flat_map(|channels| [(channels, 8), (channels, 16)]) {
                 let image = picture(700, 900, channels, depth);
-                let bytes = encode(&image, &settings(compression), &Carried::default()).unwrap();
+                let (bytes, _) = encode(&image, &settings(compression), &Carried::default()).unwrap();
                 assert_eq!(decode(&bytes, &DecodeLimits::default()).unwrap().image, image, "{compression} {channels:?} {depth}");
             }
         }

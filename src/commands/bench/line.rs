@@ -186,9 +186,9 @@ impl Done {
         let cost = pipeline::cost_mib(&header, bytes.len() as u64, profile);
         let _share = self.watch.time("memory", || budget.acquire(cost));
         let job = JobRecord { id: None, claim: None, failures: 0, collection: None };
-        let scan = ScanFile { root: None, relative: own, bytes: &bytes, digest, job };
+        let scan = ScanFile { root: None, relative: own, length: bytes.len() as u64, digest, job };
         let mut watch = Stopwatch::default();
-        let made = pipeline::make(shop, profile, &scan, &relative, &mut watch)
+        let made = pipeline::make(shop, profile, &scan, bytes, &relative, &mut watch)
             .map_err(|error| Failure::text(Exit::Failed, format!("{}: {}", plain(file.display()), error.reason), error.hint))?;
         watch.into_millis().into_iter().for_each(|(stage, millis)| self.watch.add(&stage, millis));
         let Outcome::Derivative(made) = made else {

@@ -110,13 +110,13 @@ fn picture(shop: &Workshop, profile: &Profile, file: &Path, name: &str) -> Resul
     let grey = codec::encode(&imaging::greyed(&truth), Format::Tiff, &LOSSLESS, &Carried::default());
     let grey = grey.map_err(about)?;
     let job = JobRecord { id: None, claim: None, failures: 0, collection: None };
-    let scan = ScanFile { root: None, relative: Path::new(name), bytes: &grey, digest: Digest::of(&grey), job };
-    let (coloured, made) = derive(shop, profile, &scan)?;
+    let scan = ScanFile { root: None, relative: Path::new(name), length: grey.len() as u64, digest: Digest::of(&grey), job };
+    let (coloured, made) = derive(shop, profile, &scan, grey.clone())?;
     let quality = imaging::quality(&truth, &coloured).expect("a derivative has its scan's size");
     let record = made.record;
     // What half precision did to the colours, on the same weights and the same device.
     let against_fp32 = if record.precision.observed == Precision::Fp16.to_string() {
-        let (full, _) = derive(shop, &Profile { precision: Precision::Fp32, ..profile.clone() }, &scan)?;
+        let (full, _) = derive(shop, &Profile { precision: Precision::Fp32, ..profile.clone() }, &scan, grey)?;
         imaging::metrics::colour_difference(&full, &coloured)
     } else {
         None
@@ -134,8 +134,8 @@ fn picture(shop: &Workshop, profile: &Profile, file: &Path, name: &str) -> Resul
 }
 
 /// Takes a scan through the whole line and reads the derivative back.
-fn derive(shop: &Workshop, profile: &Profile, scan: &ScanFile<'_>) -> Result<(ScanImage, Box<Made>), Trouble> {
-    let made = match pipeline::make(shop, profile, scan, scan.relative, &mut Stopwatch::default())? {
+fn derive(shop: &Workshop, profile: &Profile, scan: &ScanFile<'_>, bytes: Vec<u8>) -> Result<(ScanImage, Box<Made>), Trouble> {
+    let made = match pipeline::make(shop, profile, scan, bytes, scan.relative, &mut Stopwatch::default())? {
         Outcome::Derivative(made) => made,
         Outcome::Skipped(reason) => return Err(Trouble::Picture(format!("skipped: {reason}"))),
     };

@@ -5,20 +5,19 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{PICTURE, Source, median, rounded, timed};
-use crate::codec::{self, Against, Carried};
+use crate::codec::{self, Carried, Keep};
 use crate::digest::Digest;
 use crate::failure::{Exit, Failure};
-use crate::imaging::{self, ColourSpace, Depth, Lightness, ModelExtent};
+use crate::imaging::{self, Lightness, ModelExtent, Recombination, Rect, Rendering};
 use crate::inference::ColorizeRequest;
-use crate::pipeline::{Profile, Workshop};
+use crate::pipeline::{self, Profile, Stopwatch, Workshop};
 use crate::publish::{self, Publication};
 
 /// Stages in the order of flow.
-const STAGES: [&str; 15] = [
+const STAGES: [&str; 14] = [
     "decode",
     "border",
     "features",
-    "lightness",
     "resize",
     "noise",
     "denoise",
@@ -83,11 +82,12 @@ fn once(
 ) -> Result<Vec<f64>, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Exit::Failed, error, None);
     let mut clock = Clock { spent: Vec::with_capacity(STAGES.len()) };
-    let scan = clock.time(|| codec::decode(&source.bytes, &profile.limits)).map_err(|error| failed(error.into()))?;
-    let colour = scan.colour();
-    clock.time(|| imaging::picture_area(&scan.image));
-    clock.time(|| imaging::features(&scan.image, |rgb| colour.lab(rgb)));
-    let scan = clock.time(|| scan.into_lightness(&colour));
+    let read =
+        clock.time(|| codec::read(&source.bytes, &profile.limits, Keep::Lightness)).map_err(|error| failed(error.into()))?;
+    clock.time(|| imaging::picture_area(&read.scan.image));
+    let whole = Rect::whole(read.scan.image.size());
+    clock.time(|| read.features(whole));
+    let scan = read.scan;
     let grey = clock.time(|| imaging::grey_copy(&scan.image, extent.content()));
     let sigma = clock.time(|| imaging::estimate_noise(&grey));
     // Denoised whatever the noise: the figure is for those scans that need it.
@@ -102,14 +102,15 @@ fn once(
     let request = ColorizeRequest::new(profile.other.model.id.clone(), input, profile.precision);
     let coloured = clock.time(|| shop.engine.colorize(request))?;
     let chroma = imaging::crop_chroma(coloured.chroma, extent);
-    let recombined = clock.time(|| imaging::recombine(&scan.image, Lightness::Source, &chroma, Depth::of(scan.header.bit_depth)));
-    let encoded = clock.time(|| {
-        codec::encode(&recombined.image, source.format, &source.written, &Carried { dpi: scan.dpi, ..Carried::default() })
-    });
-    let encoded = encoded.map_err(|error| failed(error.into()))?;
-    let against = Against::Scan(&scan.image, Lightness::Source, ColourSpace::Srgb);
-    let verified = clock.time(|| codec::verify(&encoded, recombined.image, source.format, against));
-    verified.map_err(|error| failed(error.into()))?;
+    let depth = pipeline::depth_of(source.format, scan.header.bit_depth);
+    let mut watch = Stopwatch::default();
+    let made = watch
+        .time("recombine", || Recombination::new(&scan.image, whole, Lightness::Source, &chroma, depth, Rendering::default()));
+    let carried = Carried { dpi: scan.dpi, ..Carried::default() };
+    let file = pipeline::unaltered(&made, source.format, &source.written, &carried, &mut watch);
+    let encoded = file.map_err(|error| Failure::text(Exit::Failed, error.reason, error.hint))?.bytes;
+    let millis = watch.into_millis();
+    clock.spent.extend(["recombine", "encode", "verify"].map(|stage| millis[stage]));
     clock.time(|| Digest::of(&encoded));
     let name: String = source.name.chars().filter(char::is_ascii_alphanumeric).collect();
     let relative = format!("{name}-{run}.{}", source.format.extension());

@@ -198,10 +198,11 @@ fn picture(shop: &Workshop, profile: &Profile) -> Check {
         }
     };
     let job = JobRecord { id: None, claim: None, failures: 0, collection: None };
-    let scan = ScanFile { root: None, relative: Path::new("doctor.jpg"), bytes: &bytes, digest: Digest::of(&bytes), job };
+    let scan =
+        ScanFile { root: None, relative: Path::new("doctor.jpg"), length: bytes.len() as u64, digest: Digest::of(&bytes), job };
     let mut watch = Stopwatch::default();
     let start = Instant::now();
-    match pipeline::make(shop, profile, &scan, Path::new("doctor.jpg"), &mut watch) {
+    match pipeline::make(shop, profile, &scan, bytes, Path::new("doctor.jpg"), &mut watch) {
         Ok(Outcome::Derivative(made)) => {
             let record = &made.record;
             let network = record.timings_ms.get("network").copied().unwrap_or_default();

@@ -62,7 +62,7 @@ fn source(facts: &Facts<'_>) -> SourceRecord {
     SourceRecord {
         root: facts.scan.root.map(|root| root.to_string_lossy().into_owned()),
         path: PathRecord::from(facts.scan.relative),
-        bytes: facts.scan.bytes.len() as u64,
+        bytes: facts.scan.length,
         sha256: facts.scan.digest,
         format: header.format.to_string(),
         width: header.size.width,

@@ -5,7 +5,7 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use super::*;
 use crate::codec::samples::{exif_block, picture};
 use crate::codec::{DecodeLimits, DecodedScan, decode, read_header};
-use crate::colour::srgb_of_inks;
+use crate::colour::Inks;
 use crate::imaging::Size;
 
 type Setting = fn(&mut Encoder<&mut Vec<u8>>);
@@ -207,8 +207,7 @@ fn the_resolution_of_jfif_comes_before_that_of_exif() {
 #[test]
 fn inks_become_srgb_whichever_way_they_are_stored() {
     let four = picture(96, 64, Channels::Rgba, 8);
-    let (wanted, _) = srgb_of_inks(four.samples(), None);
-    let Samples::U8(wanted) = wanted else { panic!("8 bits stay 8") };
+    let Samples::U8(wanted) = Inks::of(None).to_srgb(four.samples()) else { panic!("8 bits stay 8") };
     for kind in [ColorType::Cmyk, ColorType::CmykAsYcck] {
         let bytes = write(eight(&four), four.size(), kind, |_| {});
         let header = read_header(&bytes, &DecodeLimits::default()).unwrap();

@@ -3,10 +3,12 @@
 use tiff::decoder::{ChunkType, ifd::Value};
 use tiff::tags::{IfdPointer, Tag};
 
+use super::bands::BAND_BYTES;
 use super::palette::Palette;
 use super::{Open, failed};
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
+use crate::codec::in_order::{in_flight, threads};
 use crate::codec::{Channels, DecodeError, Format};
 use crate::imaging::Size;
 
@@ -57,7 +59,14 @@ pub(super) struct Facts {
     pub(super) is_ycbcr: bool,
     /// Whether the samples are inks.
     pub(super) is_separation: bool,
+    /// Whether strips hold the samples as they are, 8 or 16 bits each and none to be left out, so that rows can be taken from them.
+    pub(super) is_plain: bool,
+    /// Whether 0 is white.
+    pub(super) is_inverted: bool,
+    pub(super) is_big_endian: bool,
     is_rgb: bool,
+    /// Rows of a strip or tile.
+    chunk_rows: u32,
 }
 
 fn unsupported(what: impl Into<String>) -> DecodeError {
@@ -71,11 +80,11 @@ pub(super) fn number(decoder: &mut Open<'_>, tag: Tag, default: u16) -> Result<u
 }
 
 impl Facts {
-    /// Reads and checks the tags; `length` is the file's, bytes.
+    /// Reads and checks the tags of a file.
     /// `palette` is that of a page which calls its indices grey now.
     pub(super) fn read(
         decoder: &mut Open<'_>,
-        length: u64,
+        bytes: &[u8],
         limits: &DecodeLimits,
         palette: Option<Palette>,
     ) -> Result<Self, DecodeError> {
@@ -136,7 +145,14 @@ impl Facts {
                 (None, Some(format!("the ICC profile cannot be read and was not used: {error}")))
             }
         };
-        let facts = Self {
+        let (chunk_width, chunk_rows) = decoder.chunk_dimensions();
+        if chunk_width == 0 || chunk_rows == 0 {
+            return Err(DecodeError::damaged(Format::Tiff, "its tags say strips or tiles without pixels"));
+        }
+        let is_float = number(decoder, Tag::SampleFormat, 1)? == 3;
+        let is_tiled = decoder.get_chunk_type() == ChunkType::Tile;
+        let is_whole = matches!(bits, 8 | 16) && !is_float && (samples == 1 || !planar) && !is_tiled;
+        let mut facts = Self {
             size,
             bits,
             palette,
@@ -152,9 +168,14 @@ impl Facts {
             is_jpeg: compression == JPEG,
             is_ycbcr: photometric == YCBCR,
             is_separation,
+            is_plain: compression == 1 && !has_predictor && is_whole,
+            is_inverted: photometric == WHITE_IS_ZERO,
+            is_big_endian: bytes.starts_with(b"MM"),
             is_rgb,
+            chunk_rows: chunk_rows.min(height),
         };
-        require_chunks(decoder, &facts, compression, length)?;
+        facts.is_plain &= facts.decoded_samples() == usize::from(samples);
+        require_chunks(decoder, &facts, compression, bytes.len() as u64)?;
         Ok(facts)
     }
 
@@ -168,28 +189,49 @@ impl Facts {
         if self.is_separation { 4 } else { self.channels.count() }
     }
 
+    /// How many planes the samples lie in.
+    pub(super) fn planes(&self) -> usize {
+        if self.planar { usize::from(self.samples) } else { 1 }
+    }
+
+    /// Bytes of a row of what the library gives back.
+    fn stored_row(&self) -> u64 {
+        (u64::from(self.size.width) * self.decoded_samples() as u64 * u64::from(self.bits)).div_ceil(8)
+    }
+
     /// Bytes of what the library gives back.
     pub(super) fn stored_bytes(&self) -> u64 {
-        let row = u64::from(self.size.width) * self.decoded_samples() as u64 * u64::from(self.bits);
-        row.div_ceil(8) * u64::from(self.size.height)
+        self.stored_row() * u64::from(self.size.height)
+    }
+
+    /// Rows that are decoded together: whole strips or rows of tiles, or any rows of what lies in the file as it is.
+    pub(super) fn band_rows(&self) -> u32 {
+        let step = if self.is_plain { 1 } else { self.chunk_rows };
+        let steps = BAND_BYTES / (self.stored_row() * u64::from(step)).max(1);
+        u32::try_from(steps.max(1)).unwrap_or(u32::MAX).saturating_mul(step).min(self.size.height)
     }
 
     pub(super) fn header(&self) -> ScanHeader {
-        let rearranged = !matches!(self.bits, 8 | 16) || self.planar && self.samples > 1;
-        let rearranged = rearranged || self.palette.is_some() || self.decoded_samples() > self.channels.count() || self.is_jpeg;
         let bit_depth = match &self.palette {
             Some(palette) if !palette.is_eight_bits() => 16,
             _ if self.bits > 8 => 16,
             _ => 8,
         };
-        ScanHeader {
+        let mut header = ScanHeader {
             format: Format::Tiff,
             size: self.size,
             bit_depth,
             channels: self.channels,
             is_separation: self.is_separation,
-            scratch_bytes: if rearranged { self.stored_bytes() } else { 0 },
-        }
+            in_bands: true,
+            scratch_bytes: 0,
+        };
+        // A band as it is stored, and as it becomes; as many as are under way at once, or all there are.
+        let rows = u64::from(self.band_rows());
+        let band = rows * self.stored_row() + header.picture_bytes() / u64::from(self.size.height) * rows;
+        let bands = u64::from(self.size.height).div_ceil(rows);
+        header.scratch_bytes = band * bands.min(in_flight(threads()) as u64);
+        header
     }
 }
 
@@ -272,17 +314,13 @@ fn require_chunks(decoder: &mut Open<'_>, facts: &Facts, compression: u16, lengt
             return Err(DecodeError::truncated(Format::Tiff, format!("{} lies beyond its end", which())));
         }
         // Strips of the last plane follow those of the first: their heights repeat, and so do their indices below.
-        let in_plane = index % (offsets.len() / planes(facts)).max(1);
+        let in_plane = index % (offsets.len() / facts.planes()).max(1);
         let (_, rows) = decoder.chunk_data_dimensions(u32::try_from(in_plane).unwrap_or(u32::MAX));
         if compression == 1 && count < row.saturating_mul(u64::from(rows)) {
             return Err(DecodeError::truncated(Format::Tiff, format!("{} is shorter than its rows", which())));
         }
     }
     Ok(())
-}
-
-fn planes(facts: &Facts) -> usize {
-    if facts.planar { usize::from(facts.samples) } else { 1 }
 }
 
 /// Resolution by tags 282, 283 and 296; a bad one is none.

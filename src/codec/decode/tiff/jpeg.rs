@@ -1,15 +1,15 @@
 //! JPEG inside TIFF (compression 7, technical note 2): every strip or tile is a JPEG whose tables may stand in a tag of their own. The
 //! strict decoder of JPEG reads them, where the TIFF library's own would take half of one.
 
-use tiff::decoder::ChunkType;
 use tiff::tags::{Tag, Type, ValueBuffer};
 
+use super::bands::Chunks;
 use super::facts::Facts;
 use super::{Open, TILE_BYTES, failed};
 use crate::codec::decode::jpeg;
 use crate::codec::header::DecodeLimits;
 use crate::codec::{DecodeError, Format};
-use crate::imaging::Samples;
+use crate::imaging::{Samples, Size};
 
 const TABLES: Tag = Tag::Unknown(347);
 
@@ -22,56 +22,55 @@ const fn adobe(transform: u8) -> [u8; 16] {
     [0xFF, 0xEE, 0, 14, b'A', b'd', b'o', b'b', b'e', 0, 100, 0, 0, 0, 0, transform]
 }
 
-/// The page's samples, grey or RGB.
-pub(super) fn read(decoder: &mut Open<'_>, bytes: &[u8], facts: &Facts) -> Result<Vec<u8>, DecodeError> {
-    let (offsets, counts, is_tiled) = match decoder.get_chunk_type() {
-        ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts, false),
-        ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts, true),
-    };
-    let offsets = decoder.get_tag_u64_vec(offsets).map_err(failed)?;
-    let counts = decoder.get_tag_u64_vec(counts).map_err(failed)?;
-    let tables = tables(decoder)?;
-    let (chunk_width, chunk_height) = decoder.chunk_dimensions();
-    let (width, height) = (facts.size.width, facts.size.height);
-    let across = if is_tiled { width.div_ceil(chunk_width) } else { 1 };
-    let down = height.div_ceil(chunk_height);
-    if offsets.len() as u64 != u64::from(across) * u64::from(down) || counts.len() != offsets.len() {
-        return Err(DecodeError::damaged(Format::Tiff, "it has another number of strips or tiles than its size asks for"));
+/// What the JPEGs of a page share.
+#[derive(Debug)]
+pub(super) struct Jpegs {
+    tables: Vec<u8>,
+    /// What one may hold: the tags are the file's word, and so are the JPEGs' own sizes.
+    limits: DecodeLimits,
+}
+
+impl Jpegs {
+    pub(super) fn read(decoder: &mut Open<'_>, facts: &Facts, chunks: &Chunks) -> Result<Self, DecodeError> {
+        let largest = chunks.size.pixels();
+        if largest > facts.size.pixels().max(TILE_BYTES as u64) {
+            return Err(DecodeError::damaged(Format::Tiff, "its tiles are larger than any picture of its size needs"));
+        }
+        Ok(Self { tables: tables(decoder)?, limits: DecodeLimits { max_pixels: largest } })
     }
-    // What one chunk may hold: the tags are the file's word, and so are the JPEGs' own sizes.
-    let largest = u64::from(chunk_width) * u64::from(if is_tiled { chunk_height } else { chunk_height.min(height) });
-    if largest > facts.size.pixels().max(TILE_BYTES as u64) {
-        return Err(DecodeError::damaged(Format::Tiff, "its tiles are larger than any picture of its size needs"));
-    }
-    let limits = DecodeLimits { max_pixels: largest };
-    let count = facts.channels.count();
-    let stride = width as usize * count;
-    let mut samples = vec![0; stride * height as usize];
-    for (index, (&offset, &length)) in offsets.iter().zip(&counts).enumerate() {
-        let (row, column) = (index as u32 / across, index as u32 % across);
-        let (left, top) = (column * chunk_width, row * chunk_height);
-        let rows = chunk_height.min(height - top) as usize;
-        let columns = if is_tiled { chunk_width.min(width - left) as usize } else { width as usize };
-        // That every chunk lies within the file was checked.
+
+    /// What a strip or tile shows of the picture, grey or RGB. That every one lies within the file was checked.
+    pub(super) fn chunk(
+        &self,
+        bytes: &[u8],
+        facts: &Facts,
+        chunks: &Chunks,
+        index: usize,
+        part: Size,
+    ) -> Result<Vec<u8>, DecodeError> {
+        let (offset, length) = (chunks.offsets[index], chunks.counts[index]);
         let chunk = &bytes[offset as usize..(offset + length) as usize];
-        let name = format!("{} {} of {}", if is_tiled { "tile" } else { "strip" }, index + 1, offsets.len());
+        let name = chunks.name(index);
         let stream =
-            stream(&tables, chunk, facts).ok_or_else(|| DecodeError::damaged(Format::Tiff, format!("{name} is no JPEG")))?;
-        let decoded = jpeg::decode(&stream, &limits, Vec::new()).map_err(|error| inside(&name, error))?.image;
+            stream(&self.tables, chunk, facts).ok_or_else(|| DecodeError::damaged(Format::Tiff, format!("{name} is no JPEG")))?;
+        let decoded = jpeg::decode(&stream, &self.limits, Vec::new()).map_err(|error| inside(&name, error))?.image;
         let (size, channels) = (decoded.size(), decoded.channels());
-        let Samples::U8(from) = decoded.into_samples() else { continue };
-        if channels != facts.channels || (size.width as usize) < columns || (size.height as usize) < rows {
+        if channels != facts.channels || size.width < part.width || size.height < part.height {
             return Err(DecodeError::damaged(
                 Format::Tiff,
                 format!("{name} is a JPEG of another size or colour than its tags say"),
             ));
         }
-        for (y, from) in from.chunks_exact(size.width as usize * count).take(rows).enumerate() {
-            let at = (top as usize + y) * stride + left as usize * count;
-            samples[at..at + columns * count].copy_from_slice(&from[..columns * count]);
+        let Samples::U8(from) = decoded.into_samples() else {
+            return Err(DecodeError::unsupported(Format::Tiff, "JPEG of more than 8 bits inside TIFF"));
+        };
+        if size == part {
+            return Ok(from);
         }
+        let count = channels.count();
+        let rows = from.chunks_exact(size.width as usize * count).take(part.height as usize);
+        Ok(rows.flat_map(|row| &row[..part.width as usize * count]).copied().collect())
     }
-    Ok(samples)
 }
 
 fn tables(decoder: &mut Open<'_>) -> Result<Vec<u8>, DecodeError> {

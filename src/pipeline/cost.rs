@@ -1,0 +1,105 @@
+//! What a scan takes of the memory that workers share.
+
+use super::{ApplyTo, Output, Profile};
+use crate::codec::{self, Format, ScanHeader};
+use crate::imaging::{Label, Preprocessing};
+
+/// Networks' copies and planes, bytes: at most a few megapixels of floats.
+const FIXED: u64 = 96 << 20;
+
+/// What is in the denoiser beside the planes, bytes: a tile of a megapixel.
+const TILE: u64 = 128 << 20;
+
+/// Memory an attempt needs at its peak, MiB: while the scan is read, with its file, or, mostly, while the derivative is decoded once
+/// more to be compared: then the scan's lightness, the result, its encoded form and what came of that are all there.
+pub fn cost_mib(header: &ScanHeader, file_bytes: u64, profile: &Profile) -> u64 {
+    let one = |output: &Output| {
+        let format = output.format.of(header.format);
+        let is_unaltered = output.max_side.is_none() && output.label(format) == Label::Off;
+        making(header, format, is_unaltered, profile.denoise.apply_to, profile.preprocessing)
+    };
+    // One after the other is made, and those that are made wait for the last: of each its encoded form, at most as large as a picture.
+    let waiting = profile.outputs.len().saturating_sub(1) as u64 * result(header);
+    let making = profile.outputs.iter().map(one).max().unwrap_or(0) + waiting;
+    (making.max(reading(header, file_bytes, profile.preprocessing)) + FIXED) >> 20
+}
+
+/// Bytes of a derivative's samples.
+fn result(header: &ScanHeader) -> u64 {
+    let channels = if header.channels.has_alpha() { 4 } else { 3 };
+    header.size.pixels() * channels * u64::from(header.bit_depth.max(8)) / 8
+}
+
+/// While the scan is decoded.
+fn reading(header: &ScanHeader, file_bytes: u64, preprocessing: Preprocessing) -> u64 {
+    let decoding = match preprocessing {
+        Preprocessing::Fit => codec::read_cost_bytes(header),
+        Preprocessing::Parity => codec::decode_cost_bytes(header),
+    };
+    file_bytes + decoding
+}
+
+/// While a derivative is made; the file is gone then.
+fn making(header: &ScanHeader, format: Format, is_unaltered: bool, apply_to: ApplyTo, preprocessing: Preprocessing) -> u64 {
+    let (pixels, result) = (header.size.pixels(), result(header));
+    let parity = preprocessing == Preprocessing::Parity;
+    // What is left of the scan. (Of a grey one of 8 bits whose profile is not sRGB it is a byte a pixel more than this.)
+    let scan = if parity { header.picture_bytes() } else { header.lightness_bytes() };
+    // Planes of floats: two while the lightness is denoised, one from there to the end.
+    let planes = if apply_to == ApplyTo::Output { pixels * 4 } else { 0 };
+    let denoising = if planes > 0 { scan + 2 * planes + TILE } else { 0 };
+    if format == Format::Tiff && is_unaltered && !parity {
+        // Its strips come and go; their encoded form is at most as large as they.
+        return denoising.max(scan + planes + result + codec::strips_bytes());
+    }
+    // Encoded losslessly the result keeps its size; a JPEG of high quality and strong grain is an eighth of it, in a buffer that
+    // grows by doubling, and its decoder works on a copy. Samples of 8 bits are decoded into the result's own memory.
+    let (encoded, decoded) = match format {
+        Format::Jpeg if header.bit_depth == 8 => (result / 4, result / 4),
+        Format::Jpeg => (result / 8, pixels * 3 + result / 8),
+        // A PNG is largest while it is made: its encoder holds the picture in its own byte order and compressed twice.
+        Format::Png => (result, 2 * result),
+        Format::Tiff | Format::WebP | Format::Jpeg2000 => (result, result),
+    };
+    // What is compared with what was encoded, and not with the scan, is kept.
+    let kept = if !is_unaltered || parity && format == Format::Jpeg { result } else { 0 };
+    denoising.max(scan + planes + result + encoded + decoded + kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Channels;
+    use crate::imaging::Size;
+
+    fn cost(format: Format, channels: Channels, bit_depth: u8, file_mib: u64, apply_to: ApplyTo) -> u64 {
+        let size = Size::new(9000, 12_000);
+        let in_bands = format == Format::Tiff;
+        let scratch_bytes = if in_bands { 16 << 20 } else { 0 };
+        let header = ScanHeader { format, size, bit_depth, channels, is_separation: false, in_bands, scratch_bytes };
+        let making = making(&header, format, true, apply_to, Preprocessing::Fit);
+        (making.max(reading(&header, file_mib << 20, Preprocessing::Fit)) + FIXED) >> 20
+    }
+
+    /// What scans of 108 megapixels took, MiB, less the 150 at which the process rests between scans.
+    #[test]
+    fn the_share_of_a_large_scan_is_what_it_was_measured_to_take() {
+        for (format, channels, bit_depth, file_mib, apply_to, measured) in [
+            (Format::Jpeg, Channels::Grey, 8, 5, ApplyTo::Network, 515),
+            (Format::Jpeg, Channels::Grey, 8, 39, ApplyTo::Network, 617),
+            (Format::Tiff, Channels::Grey, 16, 206, ApplyTo::Network, 2409),
+            (Format::Png, Channels::Grey, 16, 124, ApplyTo::Network, 3033),
+            (Format::Jpeg, Channels::Grey, 8, 39, ApplyTo::Output, 1173),
+        ] {
+            let share = cost(format, channels, bit_depth, file_mib, apply_to);
+            assert!((measured * 95 / 100..measured * 130 / 100).contains(&share), "{format}, {apply_to:?}: {share}");
+        }
+    }
+
+    #[test]
+    fn denoising_the_published_lightness_takes_a_plane_more() {
+        let [network, output] =
+            [ApplyTo::Network, ApplyTo::Output].map(|apply_to| cost(Format::Jpeg, Channels::Grey, 8, 5, apply_to));
+        assert!(output - network >= (9000 * 12_000 * 4) >> 20, "{network} and {output}");
+    }
+}
