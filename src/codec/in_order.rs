@@ -114,7 +114,7 @@ mod tests {
         let mut parts = Vec::new();
         let work = |_: &mut (), part: usize| {
             let ahead = begun.fetch_add(1, Ordering::SeqCst) + 1 - taken.load(Ordering::SeqCst).min(part);
-            thread::sleep(Duration::from_micros(if part % 7 == 0 { 500 } else { 10 }));
+            thread::sleep(Duration::from_micros(if part.is_multiple_of(7) { 500 } else { 10 }));
             Ok::<_, ()>((part, ahead))
         };
         let take = |(part, ahead)| {

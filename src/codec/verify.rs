@@ -138,7 +138,7 @@ fn differing(one: &Samples, other: &Samples) -> u64 {
 mod tests {
     use super::*;
     use crate::codec::samples::{ALL_CHANNELS, picture};
-    use crate::codec::{Carried, Channels, EncodeSettings, encode};
+    use crate::codec::{Carried, EncodeSettings, TiffCompression, encode, encode_strips};
 
     fn encoded(image: &ScanImage, format: Format) -> Vec<u8> {
         encode(image, format, &EncodeSettings::default(), &Carried::default()).unwrap()
@@ -185,6 +185,45 @@ mod tests {
         assert!(matches!(error, EncodeError::VerifyShape { .. }), "{error}");
         let jpeg = encoded(&picture(36, 23, Channels::Rgb, 8), Format::Jpeg);
         assert!(matches!(against_itself(&jpeg, &image, Format::Jpeg), Err(EncodeError::VerifyShape { .. })));
+    }
+
+    fn recombination(scan: &ScanImage) -> Recombination<'_> {
+        let plane = |value| crate::imaging::Plane::filled(Size::new(4, 3), value);
+        let chroma = crate::imaging::ChromaPlanes { a: plane(8.0), b: plane(21.0) };
+        let (part, rendering) = (crate::imaging::Rect::whole(scan.size()), crate::imaging::Rendering::default());
+        Recombination::new(scan, part, Lightness::Source, &chroma, crate::imaging::Depth::Sixteen, rendering)
+    }
+
+    #[test]
+    fn a_file_made_in_strips_is_the_one_that_is_made_whole_and_verified_alike() {
+        let scan = picture(700, 900, Channels::Grey, 16);
+        let made = recombination(&scan);
+        let image = made.whole().image;
+        for tiff_compression in [TiffCompression::None, TiffCompression::Lzw, TiffCompression::Deflate] {
+            let settings = EncodeSettings { tiff_compression, ..EncodeSettings::default() };
+            let file = encode_strips(&made, &settings, &Carried::default()).unwrap();
+            assert!(file.bytes == encode(&image, Format::Tiff, &settings, &Carried::default()).unwrap(), "{tiff_compression}");
+            let verified = verify_strips(&file, &made).unwrap();
+            let against = Against::Scan(&scan, Lightness::Source, ColourSpace::Srgb);
+            let whole = verify(&file.bytes, image.clone(), Format::Tiff, against).unwrap();
+            assert!(verified.max == whole.max && (verified.mean - whole.mean).abs() < 1e-6, "{verified:?} and {whole:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_was_garbled_another_picture_and_half_a_file_are_found_in_strips() {
+        let scan = picture(700, 900, Channels::Grey, 16);
+        let made = recombination(&scan);
+        let file = encode_strips(&made, &EncodeSettings::default(), &Carried::default()).unwrap();
+        let mut garbled = InStrips { bytes: file.bytes.clone(), checksums: file.checksums.clone() };
+        let middle = garbled.bytes.len() / 2;
+        garbled.bytes[middle] ^= 1;
+        let error = verify_strips(&garbled, &made).unwrap_err();
+        assert_eq!(error.to_string(), "1 rows of the encoded tiff differ from the picture");
+        let other = picture(900, 700, Channels::Grey, 16);
+        assert!(matches!(verify_strips(&file, &recombination(&other)), Err(EncodeError::VerifyShape { .. })));
+        let half = InStrips { bytes: file.bytes[..middle].to_vec(), checksums: file.checksums };
+        assert!(matches!(verify_strips(&half, &made), Err(EncodeError::VerifyDecode { .. })));
     }
 
     #[test]

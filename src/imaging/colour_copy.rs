@@ -151,7 +151,9 @@ mod tests {
 
     fn scan(size: Size, channels: Channels) -> ScanImage {
         let mut random = fastrand::Rng::with_seed(4);
-        let pixel = |x: u32, y: u32| [60 + x * 120 / size.width, 90 + y * 90 / size.height, 70 + (x + y) % 80, 9];
+        let pixel = |x: u32, y: u32| {
+            [60 + x * 120 / size.width, 90 + y * 90 / size.height, 70 + 80 * (x + y) / (size.width + size.height), 9]
+        };
         let mut samples = Vec::new();
         for (x, y) in (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y))) {
             samples.extend(pixel(x, y)[..channels.count()].iter().map(|&value| value as u8 + random.u8(..8)));

@@ -91,4 +91,6 @@ fn choose<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Chosen<'a>, Fac
 }
 
 #[cfg(test)]
+mod bands_tests;
+#[cfg(test)]
 mod tests;

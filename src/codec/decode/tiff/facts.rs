@@ -305,7 +305,13 @@ fn require_chunks(decoder: &mut Open<'_>, facts: &Facts, compression: u16, lengt
     };
     let offsets = decoder.get_tag_u64_vec(offsets).map_err(failed)?;
     let counts = decoder.get_tag_u64_vec(counts).map_err(failed)?;
-    let (chunk_width, _) = decoder.chunk_dimensions();
+    let (chunk_width, chunk_rows) = decoder.chunk_dimensions();
+    let in_plane = u64::from(facts.size.width.div_ceil(chunk_width)) * u64::from(facts.size.height.div_ceil(chunk_rows));
+    let (there, wanted) = (offsets.len() as u64, in_plane * facts.planes() as u64);
+    // Planes are counted off, so of them there must not be more either.
+    if there < wanted || facts.planes() > 1 && there != wanted || counts.len() != offsets.len() {
+        return Err(DecodeError::damaged(Format::Tiff, format!("it has {there} {name}s where its size asks for {wanted}")));
+    }
     let samples = if facts.planar { 1 } else { u64::from(facts.samples) };
     let row = (u64::from(chunk_width) * samples * u64::from(facts.bits)).div_ceil(8);
     for (index, (&offset, &count)) in offsets.iter().zip(&counts).enumerate() {

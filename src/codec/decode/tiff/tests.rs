@@ -2,24 +2,24 @@
 
 use super::*;
 use crate::codec::samples::picture;
-use crate::codec::{Carried, DecodedScan, EncodeSettings, TiffCompression, decode, encode, read_header};
-use crate::imaging::Size;
+use crate::codec::{Carried, Channels, DecodedScan, EncodeSettings, TiffCompression, decode, encode, read_header};
+use crate::imaging::{Samples, Size};
 
-const SHORT: u16 = 3;
+pub(super) const SHORT: u16 = 3;
 const LONG: u16 = 4;
 const RATIONAL: u16 = 5;
 
 /// A page: tags in any order, and the strips or tiles.
 #[derive(Clone)]
-struct Page {
-    big_endian: bool,
+pub(super) struct Page {
+    pub(super) big_endian: bool,
     tags: Vec<(u16, u16, Vec<u32>)>,
     chunks: Vec<Vec<u8>>,
 }
 
 impl Page {
     /// `bits` a sample, `samples` a pixel, in strips of `rows`.
-    fn new(size: (u32, u32), bits: u32, samples: u32, photometric: u32, rows: u32, chunks: Vec<Vec<u8>>) -> Self {
+    pub(super) fn new(size: (u32, u32), bits: u32, samples: u32, photometric: u32, rows: u32, chunks: Vec<Vec<u8>>) -> Self {
         let tags = vec![
             (256, LONG, vec![size.0]),
             (257, LONG, vec![size.1]),
@@ -32,14 +32,14 @@ impl Page {
         Self { big_endian: false, tags, chunks }
     }
 
-    fn with(mut self, tag: u16, kind: u16, values: &[u32]) -> Self {
+    pub(super) fn with(mut self, tag: u16, kind: u16, values: &[u32]) -> Self {
         self.tags.retain(|(known, ..)| *known != tag);
         self.tags.push((tag, kind, values.to_vec()));
         self
     }
 
     /// Tags first, so that a cut file still has them.
-    fn bytes(&self) -> Vec<u8> {
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let mut page = self.clone();
         let is_tiled = page.tags.iter().any(|(tag, ..)| *tag == 322);
         let (offsets, counts) = if is_tiled { (324, 325) } else { (273, 279) };
