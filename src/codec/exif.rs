@@ -51,8 +51,7 @@ pub(super) fn orientation_of(value: u32) -> Option<u8> {
 
 /// Reads a block that begins with its TIFF header; its fields, and what cannot be read, are noted in `found`.
 pub(super) fn read(block: &[u8], found: &mut Found) -> ExifFacts {
-    if block.len() > MAX_EXIF {
-        found.dropped.say(format!("the EXIF block: {} bytes are more than the {MAX_EXIF} that are read", block.len()));
+    if !found.takes("the EXIF block", block.len() as u64, MAX_EXIF) {
         return ExifFacts::default();
     }
     let mut damaged = None;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::DecodeError;
-use crate::metadata::{MAX_EXIF, MAX_IPTC, MAX_XMP, Room};
+use crate::metadata::{ExifForm, MAX_EXIF, MAX_IPTC, MAX_XMP, Room};
 
 /// A file format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,8 +100,9 @@ impl Format {
     pub const fn room(self) -> Room {
         const SEGMENT: usize = 65_000;
         match self {
-            Self::Jpeg => Room { exif: SEGMENT, iptc: SEGMENT, xmp: SEGMENT },
-            Self::Png | Self::Tiff | Self::WebP | Self::Jpeg2000 => Room { exif: MAX_EXIF, iptc: MAX_IPTC, xmp: MAX_XMP },
+            Self::Jpeg => Room { exif: ExifForm::LumaBlock(SEGMENT), iptc: SEGMENT, xmp: SEGMENT },
+            Self::Tiff => Room { exif: ExifForm::Directories, iptc: MAX_IPTC, xmp: MAX_XMP },
+            Self::Png | Self::WebP | Self::Jpeg2000 => Room { exif: ExifForm::Block(MAX_EXIF), iptc: MAX_IPTC, xmp: MAX_XMP },
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `colorize`: pictures through the whole line, now: no ledger and no daemon, the record beside each result.
 
 use std::fs::File;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -237,17 +237,15 @@ fn read(file: &Path, max_bytes: u64) -> Result<Vec<u8>, StageError> {
         StageError::refused("read", format!("it cannot be read: {error}"), hint)
     };
     let opened = File::open(file).map_err(failed)?;
-    if opened.metadata().map_err(failed)?.is_dir() {
+    let metadata = opened.metadata().map_err(failed)?;
+    if metadata.is_dir() {
         let hint = "name its scans, or make it a collection's ingest root and use `autochrome once`".to_owned();
         return Err(StageError::refused("read", "it is a directory".to_owned(), hint));
     }
-    let mut bytes = Vec::new();
-    opened.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > max_bytes {
+    ingest::read_at_most(&opened, metadata.len(), max_bytes).map_err(failed)?.ok_or_else(|| {
         let hint = "raise limits.max_file_mib if such scans are expected".to_owned();
-        return Err(StageError::refused("read", format!("it is larger than {} MiB", max_bytes >> 20), hint));
-    }
-    Ok(bytes)
+        StageError::refused("read", format!("it is larger than {} MiB", max_bytes >> 20), hint)
+    })
 }
 
 #[cfg(test)]

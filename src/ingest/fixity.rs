@@ -89,14 +89,18 @@ pub fn read_verified(root: &Path, relative: &Path, digest: &Digest, max_bytes: u
     if metadata.len() > max_bytes {
         return Err(too_large(metadata.len()));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).map_err(|_| too_large(metadata.len()))?);
-    // It may grow while it is read.
-    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > max_bytes {
-        return Err(too_large(bytes.len() as u64));
-    }
+    let bytes = read_at_most(&file, metadata.len(), max_bytes).map_err(failed)?;
+    let bytes = bytes.ok_or_else(|| too_large(max_bytes.saturating_add(1)))?;
     let found = Digest::of(&bytes);
     if found == *digest { Ok(bytes) } else { Err(FixityError::Changed { path: path(), found }) }
+}
+
+/// All of a file that said to have `length` bytes; `None` of one that has more than `most`, which it may have come to while it was read.
+pub fn read_at_most(file: &File, length: u64, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(usize::try_from(length.min(most)).unwrap_or(usize::MAX)).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
 
 /// What hashing a rested file came to.

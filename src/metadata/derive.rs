@@ -3,7 +3,7 @@
 use exif::{Tag, Value};
 
 use super::fields::{self, Directory, Field};
-use super::origin::{Origin, Policy, Room};
+use super::origin::{ExifForm, Origin, Policy, Room};
 use super::{Found, iptc, printable, xmp};
 
 /// What is written into the derivative.
@@ -13,7 +13,7 @@ pub struct Carried {
     pub dpi: Option<(f64, f64)>,
     /// Fields of EXIF and of TIFF's directory.
     pub exif: Vec<Field>,
-    /// The same as a block, from its TIFF header on; empty for none.
+    /// The same as a block, from its TIFF header on; empty for none, and for formats that have directories.
     pub exif_block: Vec<u8>,
     /// The datasets of IPTC-IIM.
     pub iptc: Option<Vec<u8>>,
@@ -55,8 +55,11 @@ pub fn carry(found: &Found, origin: &Origin<'_>, policy: Policy, room: Room) -> 
         }
         fits
     });
-    kept.extend(own_fields(origin));
-    let exif_block = fields::block(kept.clone(), room.exif, &mut dropped);
+    kept.extend(own_fields(origin, room.exif));
+    let exif_block = match room.exif {
+        ExifForm::LumaBlock(most) | ExifForm::Block(most) => fields::block(kept.clone(), most, &mut dropped),
+        ExifForm::Directories => Vec::new(),
+    };
     let account = Account {
         exif_fields,
         iptc_bytes: iptc.as_ref().map_or(0, Vec::len),
@@ -67,7 +70,7 @@ pub fn carry(found: &Found, origin: &Origin<'_>, policy: Policy, room: Room) -> 
 }
 
 /// What EXIF says of the derivative itself.
-fn own_fields(origin: &Origin<'_>) -> Vec<Field> {
+fn own_fields(origin: &Origin<'_>, form: ExifForm) -> Vec<Field> {
     let field = |tag: Tag, value| Field { tag, ifd_num: fields::FIRST, value };
     let mut own = vec![
         field(Tag::Orientation, Value::Short(vec![1])),
@@ -77,14 +80,13 @@ fn own_fields(origin: &Origin<'_>) -> Vec<Field> {
         field(Tag::FlashpixVersion, Value::Undefined(b"0100".to_vec(), 0)),
         field(Tag::ColorSpace, Value::Short(vec![if origin.is_srgb { 1 } else { 65_535 }])),
     ];
-    // In TIFF the page's own tags say it.
-    if origin.media_type != "image/tiff" {
+    if form != ExifForm::Directories {
         own.extend([
             field(Tag::PixelXDimension, Value::Long(vec![origin.size.0])),
             field(Tag::PixelYDimension, Value::Long(vec![origin.size.1])),
         ]);
     }
-    if origin.media_type == "image/jpeg" {
+    if matches!(form, ExifForm::LumaBlock(_)) {
         // What EXIF requires of a JPEG: luma and chroma in this order, centred.
         own.extend([
             field(Tag::ComponentsConfiguration, Value::Undefined(vec![1, 2, 3, 0], 0)),

@@ -14,7 +14,7 @@ mod xmp;
 pub use self::derive::{Account, Carried, carry};
 pub use self::fields::{Directory, Field, field, memory_of, rational, text};
 pub use self::iptc::iim_of_resources;
-pub use self::origin::{Origin, Policy, Room, SourceType};
+pub use self::origin::{ExifForm, Origin, Policy, Room, SourceType};
 pub use ::exif::{Rational, SRational, Value};
 
 /// Longest EXIF block that is read, bytes. The largest honest ones hold a thumbnail of some 64 KiB.
@@ -37,6 +37,17 @@ pub struct Found {
     pub xmp: Option<Vec<u8>>,
     /// What was found and could not be read, in words.
     pub dropped: Dropped,
+}
+
+impl Found {
+    /// Whether a block is short enough to be read; if not, that is said.
+    pub fn takes(&mut self, name: &str, length: u64, most: usize) -> bool {
+        let takes = length <= most as u64;
+        if !takes {
+            self.dropped.say(format!("{name}: {length} bytes are more than the {most} that are read"));
+        }
+        takes
+    }
 }
 
 /// What is not carried on, in words.

@@ -47,11 +47,22 @@ pub struct Policy {
     pub source_type: SourceType,
 }
 
-/// Longest blocks that a file's format has room for, bytes.
+/// How a file's format holds EXIF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExifForm {
+    /// A block of at most so many bytes, which describes samples of luma and chroma.
+    LumaBlock(usize),
+    /// A block of at most so many bytes.
+    Block(usize),
+    /// Directories of the file itself, whose page has its size and resolution anyway.
+    Directories,
+}
+
+/// What a file's format has room for, bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// EXIF.
-    pub exif: usize,
+    pub exif: ExifForm,
     /// IPTC-IIM.
     pub iptc: usize,
     /// XMP.

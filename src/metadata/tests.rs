@@ -27,7 +27,7 @@ fn origin() -> Origin<'static> {
     }
 }
 
-const ROOM: Room = Room { exif: 65_000, iptc: 65_000, xmp: 65_000 };
+const ROOM: Room = Room { exif: ExifForm::LumaBlock(65_000), iptc: 65_000, xmp: 65_000 };
 
 fn packet(inner: &str) -> Vec<u8> {
     format!(
@@ -119,7 +119,8 @@ fn what_does_not_fit_is_left_out_longest_first_and_named() {
     let caption = field(Directory::Picture, 0x010E, text(&"y".repeat(30_000)));
     let iptc = [&[0x1C, 2, 120, 0x40, 0][..], &[b'z'; 0x4000]].concat();
     let found = Found { xmp: Some(packet(&inner)), exif: vec![caption, artist], iptc: Some(iptc), ..Found::default() };
-    let (carried, account) = carry(&found, &origin(), Policy::default(), Room { exif: 20_000, iptc: 1000, xmp: 65_000 });
+    let (carried, account) =
+        carry(&found, &origin(), Policy::default(), Room { exif: ExifForm::Block(20_000), iptc: 1000, xmp: 65_000 });
     let text = String::from_utf8(carried.xmp.unwrap()).unwrap();
     assert!(!text.contains("xxx") && text.contains("A 12"));
     let block = ::exif::Reader::new().read_raw(carried.exif_block).unwrap();

@@ -79,7 +79,8 @@ pub fn make(
     relative: &Path,
     watch: &mut Stopwatch,
 ) -> Result<Outcome, StageError> {
-    Ok(match make_all(shop, profile, scan, bytes, &[(profile.main(), relative)], watch)? {
+    let header = codec::read_header(&bytes, &profile.limits)?;
+    Ok(match make_all(shop, profile, scan, (&header, bytes), &[(profile.main(), relative)], watch)? {
         Outcome::Derivative(mut made) => Outcome::Derivative(Box::new(made.remove(0))),
         Outcome::Skipped(reason) => Outcome::Skipped(reason),
     })
@@ -90,11 +91,10 @@ fn make_all(
     shop: &Workshop,
     profile: &Profile,
     scan: &ScanFile<'_>,
-    bytes: Vec<u8>,
+    (header, bytes): (&ScanHeader, Vec<u8>),
     outputs: &[(&Output, &Path)],
     watch: &mut Stopwatch,
 ) -> Result<Outcome<Vec<Made>>, StageError> {
-    let header = codec::read_header(&bytes, &profile.limits)?;
     if let Some(skip) = routing::too_small(header.size, &profile.rules) {
         return Ok(Outcome::Skipped(skip.to_string()));
     }
@@ -167,7 +167,7 @@ pub(super) fn attempt(place: &Workplace, claim: &ClaimedJob) -> Result<Attempt, 
     let scan = ScanFile { root: Some(&root), relative: &relative, length: bytes.len() as u64, digest: claim.source, job };
     let missing: Vec<(&Output, &Path)> =
         places.iter().filter(|(.., there)| there.is_none()).map(|(output, target, _)| (*output, target.as_path())).collect();
-    let made = match make_all(&place.shop, profile, &scan, bytes, &missing, &mut watch)? {
+    let made = match make_all(&place.shop, profile, &scan, (&header, bytes), &missing, &mut watch)? {
         Outcome::Derivative(made) => made,
         Outcome::Skipped(reason) => return Ok(Attempt::Skipped(reason)),
     };

@@ -91,11 +91,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     let image = ScanImage::new(header.size, header.channels, samples).ok_or_else(|| damaged("it has too few samples"))?;
     let mut metadata = Found::default();
     let mut block = |name: &str, found: Option<&[u8]>, most: usize| {
-        let fits = found.is_none_or(|block| block.len() <= most);
-        if !fits {
-            metadata.dropped.say(format!("{name}: it is longer than the {most} bytes that are read"));
-        }
-        found.filter(|_| fits).map(<[u8]>::to_vec)
+        found.filter(|block| metadata.takes(name, block.len() as u64, most)).map(<[u8]>::to_vec)
     };
     let (xmp, iptc) = (block("the XMP packet", outline.xmp, MAX_XMP), block("IPTC-IIM", outline.iptc, MAX_IPTC));
     (metadata.xmp, metadata.iptc) = (xmp, iptc);

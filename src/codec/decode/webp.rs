@@ -109,12 +109,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     };
     let (icc, exif) = (block("the ICC profile", decoder.icc_profile()), block("the EXIF block", decoder.exif_metadata()));
     let xmp = block("the XMP packet", decoder.xmp_metadata());
-    match xmp {
-        Some(xmp) if xmp.len() > MAX_XMP => {
-            metadata.dropped.say(format!("the XMP packet: it is longer than the {MAX_XMP} bytes that are read"));
-        }
-        xmp => metadata.xmp = xmp,
-    }
+    metadata.xmp = xmp.filter(|xmp| metadata.takes("the XMP packet", xmp.len() as u64, MAX_XMP));
     // Some writers put in front what a JPEG has there.
     let exif = exif.as_deref().map(|block| block.strip_prefix(b"Exif\0\0").unwrap_or(block));
     let found = exif.map(|block| exif::read(block, &mut metadata)).unwrap_or_default();

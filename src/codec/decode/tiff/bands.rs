@@ -33,10 +33,7 @@ impl<'a> Opening<'a> {
         } else {
             Overlaid::new(self.bytes)
         };
-        let mut limits = Limits::default();
-        // A profile that is too large is told of later; the library's own bound is below profiles of presses.
-        limits.ifd_value_size = VALUE_BYTES;
-        let mut decoder = Decoder::new(file).map_err(failed)?.with_limits(limits);
+        let mut decoder = Decoder::new(file).map_err(failed)?.with_limits(limits());
         if self.page > 0 {
             decoder.seek_to_image(self.page).map_err(failed)?;
         }
@@ -45,12 +42,18 @@ impl<'a> Opening<'a> {
 
     /// Ready to decode strips or tiles of so many bytes.
     fn decoder(self, chunk_bytes: usize) -> Result<Open<'a>, DecodeError> {
-        let mut limits = Limits::default();
-        limits.ifd_value_size = VALUE_BYTES;
+        let mut limits = limits();
         limits.decoding_buffer_size = chunk_bytes.max(TILE_BYTES);
         limits.intermediate_buffer_size = self.bytes.len();
         Ok(self.open()?.with_limits(limits))
     }
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    // A profile that is too large is told of later; the library's own bound is below profiles of presses.
+    limits.ifd_value_size = VALUE_BYTES;
+    limits
 }
 
 /// Where strips or tiles lie, as many as the page's size asks for.

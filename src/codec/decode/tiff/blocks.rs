@@ -104,8 +104,7 @@ fn block(decoder: &mut Open<'_>, ifd: &Ifd, tag: Tag, limit: usize, name: &str, 
         _ => return None,
     };
     let length = entry.count().saturating_mul(width);
-    if length > limit as u64 {
-        found.dropped.say(format!("{name}: {length} bytes are more than the {limit} that are read"));
+    if !found.takes(name, length, limit) {
         return None;
     }
     let mut buffer = ValueBuffer::empty(Type::BYTE);
