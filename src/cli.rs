@@ -125,6 +125,9 @@ pub enum Command {
         /// Whole scans, and nothing else
         #[command(flatten)]
         whole: WholeLine,
+        /// One scan of 200 megapixels, RGB of 16 bits, through the whole line, and nothing else: time and memory. Takes 2 GiB of it
+        #[arg(long, conflicts_with_all = ["quality", "networks", "line", "runs"])]
+        large: bool,
         /// Form of the answer
         #[command(flatten)]
         form: Form,

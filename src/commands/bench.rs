@@ -1,9 +1,11 @@
 //! `bench`: speed and memory of every stage on this machine, with generated pictures. Tables for people, JSON for machines.
 
 mod grid;
+mod large;
 mod ledger;
 mod line;
 mod networks;
+mod profiles;
 mod pytorch;
 mod quality;
 mod scaling;
@@ -25,6 +27,7 @@ use crate::publish;
 
 use ledger::LedgerFigures;
 use networks::NetworkFigures;
+use profiles::ProfileFigures;
 use scaling::ScalingFigures;
 use stages::StageFigures;
 
@@ -47,6 +50,7 @@ struct Figures {
     stages: Vec<StageFigures>,
     networks: Vec<NetworkFigures>,
     scaling: ScalingFigures,
+    profiles: ProfileFigures,
     ledger: LedgerFigures,
     scratch: String,
     peak_rss_mib: Option<f64>,
@@ -60,11 +64,12 @@ pub(super) async fn bench(settings: &Settings, runs: u32, form: Form) -> Result<
     let owned = settings.clone();
     let output = scratch.path().join("output");
     // Everything but the ledger blocks.
-    let (device, stages, networks, scaling, recipe) = blocking(move || measure(&owned, runs, &output)).await?;
+    let (device, stages, networks, scaling, profiles, recipe) = blocking(move || measure(&owned, runs, &output)).await?;
     tracing::info!("Measuring the ledger");
     let ledger = ledger::measure(&scratch.path().join("state"), &recipe).await?;
     let place = scratch.path().display().to_string();
-    let figures = Figures { runs, device, stages, networks, scaling, ledger, scratch: place, peak_rss_mib: peak_rss_mib() };
+    let figures =
+        Figures { runs, device, stages, networks, scaling, profiles, ledger, scratch: place, peak_rss_mib: peak_rss_mib() };
     drop(scratch);
     if form.json { print_json(&to_json(&figures)) } else { print(&to_text(&figures)) }
 }
@@ -81,6 +86,13 @@ pub(super) async fn line(settings: &Settings, request: WholeLine, form: Form) ->
     let owned = settings.clone();
     let line = blocking(move || line::measure(&owned, &request)).await?;
     if form.json { print_json(&line.to_json()) } else { print(&line.to_text()) }
+}
+
+/// One scan of 200 megapixels.
+pub(super) async fn large(settings: &Settings, form: Form) -> Result<(), Failure> {
+    let owned = settings.clone();
+    let large = blocking(move || large::measure(&owned)).await?;
+    if form.json { print_json(&large.to_json()) } else { print(&large.to_text()) }
 }
 
 /// How near the colours come to known ones. Looks at no ledger.
@@ -101,7 +113,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> +
     tokio::task::spawn_blocking(work).await.map_err(|error| Failure::text(Exit::Failed, error, None))?
 }
 
-type Measured = (Value, Vec<StageFigures>, Vec<NetworkFigures>, ScalingFigures, crate::job::Recipe);
+type Measured = (Value, Vec<StageFigures>, Vec<NetworkFigures>, ScalingFigures, ProfileFigures, crate::job::Recipe);
 
 fn measure(settings: &Settings, runs: u32, output: &Path) -> Result<Measured, Failure> {
     let (catalogue, _) = daemon::profiles(settings)?;
@@ -130,7 +142,9 @@ fn measure(settings: &Settings, runs: u32, output: &Path) -> Result<Measured, Fa
     let networks = networks::measure(&shop, &profile, runs)?;
     tracing::info!("Measuring workers side by side");
     let scaling = scaling::measure(&profile, &sources)?;
-    Ok((device, stages, networks, scaling, profile.recipe))
+    tracing::info!("Measuring profiles");
+    let profiles = profiles::measure(runs);
+    Ok((device, stages, networks, scaling, profiles, profile.recipe))
 }
 
 /// The middle value; of an even number the mean of the middle two. 0 of none.
@@ -174,6 +188,7 @@ fn to_json(figures: &Figures) -> Value {
         "pictures": figures.stages.iter().map(StageFigures::to_json).collect::<Vec<_>>(),
         "networks": figures.networks.iter().map(NetworkFigures::to_json).collect::<Vec<_>>(),
         "workers": figures.scaling.to_json(),
+        "profiles": figures.profiles.to_json(),
         "ledger": figures.ledger.to_json(),
         "scratch": figures.scratch,
         "peak_rss_mib": figures.peak_rss_mib.map(rounded),
@@ -199,6 +214,8 @@ fn to_text(figures: &Figures) -> String {
     }
     text.push('\n');
     text.push_str(&figures.scaling.to_text());
+    text.push('\n');
+    text.push_str(&figures.profiles.to_text());
     text.push('\n');
     text.push_str(&figures.ledger.to_text());
     text.push_str(&format!("  measured in {}\n", plain(&figures.scratch)));

@@ -49,6 +49,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Bench { runs, grid, form, .. } if grid.networks => bench::networks(&settings()?, grid, runs, form).await,
         Command::Bench { whole, form, .. } if whole.line.is_some() => bench::line(&settings()?, whole, form).await,
+        Command::Bench { large: true, form, .. } => bench::large(&settings()?, form).await,
         Command::Bench { runs, form, .. } => bench::bench(&settings()?, runs, form).await,
         Command::Sheet { output, collection, limit } => sheet::sheet(&settings()?, &output, collection, limit).await,
     }
