@@ -1,10 +1,12 @@
 //! JPEG: 8-bit Huffman-coded grey or RGB, baseline, extended and progressive; nothing that is not all there.
 //!
-//! Decoders of the web forgive: what is missing at the end becomes grey. `zune-jpeg` in strict mode forgives less but still
-//! accepts a lost end-of-image marker, and data that ends early with one. So the segments are walked here first
-//! ([`stream`]), the end is required, and the decoder gets a copy without metadata that ends in a way it cannot overlook.
+//! Decoders of the web forgive: what is missing becomes grey. `zune-jpeg` in strict mode forgives less but still accepts a lost
+//! end-of-image marker, data that ends early with one, data that is too long, and missing scans. So the segments are walked here first
+//! ([`stream`]), and every code between them ([`entropy`]); the decoder gets a copy without metadata that ends in a way it cannot overlook.
 //! Arrangements that it decodes wrongly are refused.
 
+mod entropy;
+mod huffman;
 mod stream;
 
 use zune_core::bytestream::ZCursor;
@@ -121,5 +123,7 @@ fn inks(samples: &mut [u8], head: &Head<'_>) -> Result<(), DecodeError> {
     Ok(())
 }
 
+#[cfg(test)]
+mod entropy_tests;
 #[cfg(test)]
 mod tests;

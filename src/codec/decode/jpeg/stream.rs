@@ -1,7 +1,8 @@
 //! The segments of a JPEG (ITU-T T.81, annex B): what they say, and whether they are all there.
 //!
-//! Knows markers and lengths, decodes no coefficient.
+//! Knows markers and lengths; what lies between them is walked elsewhere ([`super::entropy`]).
 
+use super::entropy::Walk;
 use crate::codec::exif::{self, CM_PER_INCH};
 use crate::codec::{DecodeError, Format};
 use crate::imaging::Size;
@@ -23,9 +24,7 @@ const EXTENDED_XMP: &[u8] = b"http://ns.adobe.com/xmp/extension/\0";
 const RESOURCES: &[u8] = b"Photoshop 3.0\0";
 
 /// Zeros behind the data of a sequential picture instead of its end marker. The decoder reads at most 8 bytes ahead, so a
-/// whole picture never meets the end of the buffer; one whose data ends early does, which is an error. Some bytes of the
-/// last row of blocks can still be missing unnoticed (tests allow 31) when someone has put an end marker behind the gap.
-/// Of a progressive picture closed that way only missing scans are noticed, not a short last one.
+/// whole picture never meets the end of the buffer; one whose data ends early would, which is an error.
 const RUN_OUT: usize = 16;
 
 /// Colour model of the stored components.
@@ -41,18 +40,18 @@ pub(super) enum Colour {
 
 /// A component of the frame.
 #[derive(Debug, Clone, Copy)]
-struct Component {
-    id: u8,
-    horizontal: u8,
-    vertical: u8,
+pub(super) struct Component {
+    pub(super) id: u8,
+    pub(super) horizontal: u8,
+    pub(super) vertical: u8,
 }
 
 /// What the frame header (SOF) says.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) size: Size,
-    components: Vec<Component>,
-    progressive: bool,
+    pub(super) components: Vec<Component>,
+    pub(super) progressive: bool,
 }
 
 /// Everything before the first scan's data.
@@ -286,42 +285,46 @@ impl<'a> Head<'a> {
         let (across, down) = (most(|component| component.horizontal), most(|component| component.vertical));
         let units = u64::from(self.frame.size.width).div_ceil(8 * across) * u64::from(self.frame.size.height).div_ceil(8 * down);
         let blocks: u64 = self.frame.components.iter().map(|one| u64::from(one.horizontal) * u64::from(one.vertical)).sum();
-        // 64 coefficients of 16 bits a block.
-        units * blocks * 128
+        // 64 coefficients of 16 bits a block, and a bit for each of them.
+        units * blocks * 136
     }
 
     /// A copy of everything the picture is made of, and nothing else.
     ///
     /// # Errors
-    /// When the end-of-image marker or the scan of any coefficient is missing.
+    /// When the end-of-image marker or a scan is missing, or a scan's data is not that of its blocks.
     pub(super) fn picture(&self, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         let mut copy = Vec::with_capacity(bytes.len() + RUN_OUT);
         copy.extend([0xFF, SOI]);
-        self.tables.iter().for_each(|table| copy.extend_from_slice(table));
-        let mut seen = vec![0_u64; self.frame.components.len()];
+        let mut walk = Walk::new(&self.frame);
+        for table in &self.tables {
+            copy.extend_from_slice(table);
+            note_table(&mut walk, &segment(table, 0)?)?;
+        }
         let mut at = self.scan;
         loop {
             let found = segment(bytes, at)?;
             at = found.end;
             match found.marker {
                 SOS => {
-                    self.note_scan(found.payload, &mut seen)?;
-                    copy.extend_from_slice(found.whole);
+                    self.require_known_scan(found.payload)?;
                     let end = entropy_end(bytes, at)?;
+                    walk.scan(found.payload, &bytes[at..end])?;
+                    copy.extend_from_slice(found.whole);
                     copy.extend_from_slice(&bytes[at..end]);
                     at = end;
                 }
-                DHT | DQT | DRI => copy.extend_from_slice(found.whole),
+                DHT | DQT | DRI => {
+                    note_table(&mut walk, &found)?;
+                    copy.extend_from_slice(found.whole);
+                }
                 EOI => break,
                 0xDC => return Err(unsupported("a height given after the picture (DNL)")),
                 0xE0..=0xEF | 0xFE => {}
                 marker => return Err(damaged(format!("a marker 0xFF{marker:02X} stands within its picture"))),
             }
         }
-        if let Some(component) = seen.iter().position(|&seen| seen != u64::MAX) {
-            let name = ["first", "second", "third", "fourth"].get(component).copied().unwrap_or("last");
-            return Err(DecodeError::truncated(Format::Jpeg, format!("scans of its {name} component are missing")));
-        }
+        walk.finish()?;
         if self.frame.progressive {
             copy.extend([0xFF, EOI]);
         } else {
@@ -330,27 +333,21 @@ impl<'a> Head<'a> {
         Ok(copy)
     }
 
-    /// Notes which coefficients are final after a scan: one bit each in `seen`, by component.
-    fn note_scan(&self, payload: &[u8], seen: &mut [u64]) -> Result<(), DecodeError> {
-        let bad = || damaged("a scan header is not one");
-        let count = usize::from(*payload.first().ok_or_else(bad)?);
-        if !self.frame.progressive && count != 1 && !self.is_one_scan() {
+    fn require_known_scan(&self, payload: &[u8]) -> Result<(), DecodeError> {
+        let count = usize::from(payload.first().copied().unwrap_or(0));
+        if !self.frame.progressive && count > 1 && !self.is_one_scan() {
             return Err(unsupported("a sequential picture in scans of some components each"));
         }
-        let [first, last, approximation] = *payload.get(1 + 2 * count..).ok_or_else(bad)? else { return Err(bad()) };
-        if first > last || last > 63 {
-            return Err(bad());
-        }
-        // A low nibble above 0 leaves bits to a later scan (G.1.1.1.1).
-        if approximation & 0xF != 0 {
-            return Ok(());
-        }
-        let coefficients = (u64::MAX >> (63 - last)) & (u64::MAX << first);
-        for selector in payload[1..].chunks_exact(2).take(count) {
-            let component = self.frame.components.iter().position(|component| component.id == selector[0]);
-            seen[component.ok_or_else(bad)?] |= coefficients;
-        }
         Ok(())
+    }
+}
+
+/// Tells the walk of a table that scans behind it use.
+fn note_table(walk: &mut Walk<'_>, table: &Segment<'_>) -> Result<(), DecodeError> {
+    match table.marker {
+        DHT => walk.tables(table.payload),
+        DRI => walk.restart_interval(table.payload),
+        _ => Ok(()),
     }
 }
 
@@ -403,7 +400,7 @@ fn entropy_end(bytes: &[u8], mut at: usize) -> Result<usize, DecodeError> {
 }
 
 /// The next byte of all ones at or behind `at`, looked for eight at a time: data has one in some 200.
-fn next_ff(bytes: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn next_ff(bytes: &[u8], mut at: usize) -> Option<usize> {
     while let Some(eight) = bytes.get(at..at + 8) {
         let inverted = !u64::from_le_bytes(eight.try_into().expect("eight bytes are eight"));
         // The classic test for a zero byte; its lowest hit is always a true one.
