@@ -9,6 +9,7 @@ mod bands;
 mod blocks;
 mod facts;
 mod jpeg;
+mod packed;
 mod pages;
 mod palette;
 mod samples;

@@ -123,7 +123,7 @@ fn restart_markers_come_in_turn() {
         let marks: Vec<usize> = (begin..end).filter(|&at| bytes[at] == 0xFF && matches!(bytes[at + 1], 0xD0..=0xD7)).collect();
         bytes.swap(marks[1] + 1, marks[2] + 1);
         let error = refused(&bytes).unwrap();
-        assert!(error.to_string().contains("out of turn"), "{error}");
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("out of turn"), "{error:?}");
     }
 }
 

@@ -166,7 +166,7 @@ mod tests {
     fn codes_of_every_length_are_read_and_others_stand_for_nothing() {
         let codes = codes();
         // 01, 00, 100, 1010, 1011000000 (the first of ten bits), then 11.
-        let data = [0b0100_1001, 0b0101_0110, 0b0000_0011, 0xFF, 0x00, 0xFF, 0x00];
+        let data = [0b0100_1001, 0b0101_0110, 0b0000_0111, 0xFF, 0x00, 0xFF, 0x00];
         let mut bits = Bits::new(&data);
         let read: Vec<u8> = (0..5).map(|_| bits.symbol(&codes).unwrap()).collect();
         assert_eq!(read, [2, 1, 3, 4, 5]);

@@ -6,7 +6,7 @@ use tiff::tags::Tag;
 use super::facts::Facts;
 use super::jpeg::Jpegs;
 use super::palette::Overlaid;
-use super::{Open, TILE_BYTES, VALUE_BYTES, failed, samples};
+use super::{Open, TILE_BYTES, VALUE_BYTES, failed, packed, samples};
 use crate::codec::in_order::in_order;
 use crate::codec::{DecodeError, Format};
 use crate::colour::Inks;
@@ -110,7 +110,7 @@ impl<'a> Bands<'a> {
         inks: Option<Inks>,
     ) -> Result<Self, DecodeError> {
         let chunks = Chunks::read(&mut decoder, &facts)?;
-        let jpegs = if facts.is_jpeg { Some(Jpegs::read(&mut decoder, &facts, &chunks)?) } else { None };
+        let jpegs = if facts.is_jpeg { Some(Jpegs::read(&mut decoder, &chunks)?) } else { None };
         let rows = facts.band_rows();
         Ok(Self { opening, facts, chunks, jpegs, inks, rows })
     }
@@ -152,27 +152,16 @@ impl<'a> Bands<'a> {
             let at = self.chunks.offsets[(y / self.chunks.size.height) as usize] as usize;
             &self.opening.bytes[at + (y % self.chunks.size.height) as usize * row..][..row]
         });
-        if facts.bits == 8 {
-            let mut samples = Vec::with_capacity(row * rows as usize);
-            lines.for_each(|line| samples.extend_from_slice(line));
-            if facts.is_inverted {
-                samples.iter_mut().for_each(|sample| *sample = !*sample);
-            }
-            return Samples::U8(samples);
+        let mut bytes = Vec::with_capacity(row * rows as usize);
+        lines.for_each(|line| bytes.extend_from_slice(line));
+        let mut samples =
+            if facts.bits == 8 { Samples::U8(bytes) } else { Samples::U16(packed::words(&bytes, facts.is_big_endian)) };
+        match &mut samples {
+            _ if !facts.is_inverted => {}
+            Samples::U8(samples) => samples.iter_mut().for_each(|sample| *sample = !*sample),
+            Samples::U16(samples) => samples.iter_mut().for_each(|sample| *sample = !*sample),
         }
-        let mut samples = Vec::with_capacity(row / 2 * rows as usize);
-        for line in lines {
-            let pairs = line.as_chunks::<2>().0.iter();
-            if facts.is_big_endian {
-                samples.extend(pairs.map(|&pair| u16::from_be_bytes(pair)));
-            } else {
-                samples.extend(pairs.map(|&pair| u16::from_le_bytes(pair)));
-            }
-        }
-        if facts.is_inverted {
-            samples.iter_mut().for_each(|sample| *sample = !*sample);
-        }
-        Samples::U16(samples)
+        samples
     }
 
     /// Strips or tiles side by side and one below the other; how many samples a pixel they have together.
@@ -211,6 +200,11 @@ impl<'a> Bands<'a> {
         let wanted = part.pixels() as usize * each;
         if let Some(jpegs) = &self.jpegs {
             return jpegs.chunk(self.opening.bytes, &self.facts, &self.chunks, index, part).map(Samples::U8);
+        }
+        if let Some(packing) = self.facts.packing {
+            let (offset, length) = (self.chunks.offsets[index] as usize, self.chunks.counts[index] as usize);
+            let packed = &self.opening.bytes[offset..offset + length];
+            return packed::chunk(packed, &self.facts, packing, (self.chunks.size, part), each, || self.chunks.name(index));
         }
         let decoder = match own {
             Some(decoder) => decoder,

@@ -4,8 +4,9 @@ use tiff::decoder::{ChunkType, ifd::Value};
 use tiff::tags::{IfdPointer, Tag};
 
 use super::bands::BAND_BYTES;
+use super::packed::Packing;
 use super::palette::Palette;
-use super::{Open, failed};
+use super::{Open, TILE_BYTES, failed};
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::in_order::{in_flight, threads};
@@ -61,6 +62,10 @@ pub(super) struct Facts {
     pub(super) is_separation: bool,
     /// Whether strips hold the samples as they are, 8 or 16 bits each and none to be left out, so that rows can be taken from them.
     pub(super) is_plain: bool,
+    /// How such samples are packed in strips or tiles, where they are and we unpack it.
+    pub(super) packing: Option<Packing>,
+    /// Whether differences of neighbours are stored (tag 317).
+    pub(super) has_differences: bool,
     /// Whether 0 is white.
     pub(super) is_inverted: bool,
     pub(super) is_big_endian: bool,
@@ -95,7 +100,8 @@ impl Facts {
         let samples = number(decoder, Tag::SamplesPerPixel, 1)?;
         let bits = number(decoder, Tag::BitsPerSample, 1)?;
         let compression = number(decoder, Tag::Compression, 1)?;
-        let has_predictor = number(decoder, Tag::Predictor, 1)? != 1;
+        let predictor = number(decoder, Tag::Predictor, 1)?;
+        let has_predictor = predictor != 1;
         let planar = number(decoder, Tag::PlanarConfiguration, 1)? == 2;
         require_compression(compression)?;
         require_samples(decoder, photometric, bits, samples, compression == JPEG)?;
@@ -151,7 +157,8 @@ impl Facts {
         }
         let is_float = number(decoder, Tag::SampleFormat, 1)? == 3;
         let is_tiled = decoder.get_chunk_type() == ChunkType::Tile;
-        let is_whole = matches!(bits, 8 | 16) && !is_float && (samples == 1 || !planar) && !is_tiled;
+        let is_whole = matches!(bits, 8 | 16) && !is_float;
+        let is_chunky = samples == 1 || !planar;
         let mut facts = Self {
             size,
             bits,
@@ -168,13 +175,19 @@ impl Facts {
             is_jpeg: compression == JPEG,
             is_ycbcr: photometric == YCBCR,
             is_separation,
-            is_plain: compression == 1 && !has_predictor && is_whole,
+            is_plain: compression == 1 && !has_predictor && is_whole && is_chunky && !is_tiled,
+            packing: if is_whole && matches!(predictor, 1 | 2) { Packing::of(compression) } else { None },
+            has_differences: predictor == 2,
             is_inverted: photometric == WHITE_IS_ZERO,
             is_big_endian: bytes.starts_with(b"MM"),
             is_rgb,
             chunk_rows: chunk_rows.min(height),
         };
-        facts.is_plain &= facts.decoded_samples() == usize::from(samples);
+        if facts.decoded_samples() != usize::from(samples) {
+            // The library leaves samples out.
+            facts.is_plain = false;
+            facts.packing = facts.packing.filter(|_| !is_chunky);
+        }
         require_chunks(decoder, &facts, compression, bytes.len() as u64)?;
         Ok(facts)
     }
@@ -314,6 +327,9 @@ fn require_chunks(decoder: &mut Open<'_>, facts: &Facts, compression: u16, lengt
     }
     let samples = if facts.planar { 1 } else { u64::from(facts.samples) };
     let row = (u64::from(chunk_width) * samples * u64::from(facts.bits)).div_ceil(8);
+    if name == "tile" && row.saturating_mul(u64::from(chunk_rows)) > facts.stored_bytes().max(TILE_BYTES as u64) {
+        return Err(DecodeError::damaged(Format::Tiff, "its tiles are larger than any picture of its size needs"));
+    }
     for (index, (&offset, &count)) in offsets.iter().zip(&counts).enumerate() {
         let which = || format!("{name} {} of {}", index + 1, offsets.len());
         if offset.checked_add(count).is_none_or(|end| end > length) {

@@ -5,7 +5,7 @@ use tiff::tags::{Tag, Type, ValueBuffer};
 
 use super::bands::Chunks;
 use super::facts::Facts;
-use super::{Open, TILE_BYTES, failed};
+use super::{Open, failed};
 use crate::codec::decode::jpeg;
 use crate::codec::header::DecodeLimits;
 use crate::codec::{DecodeError, Format};
@@ -31,12 +31,8 @@ pub(super) struct Jpegs {
 }
 
 impl Jpegs {
-    pub(super) fn read(decoder: &mut Open<'_>, facts: &Facts, chunks: &Chunks) -> Result<Self, DecodeError> {
-        let largest = chunks.size.pixels();
-        if largest > facts.size.pixels().max(TILE_BYTES as u64) {
-            return Err(DecodeError::damaged(Format::Tiff, "its tiles are larger than any picture of its size needs"));
-        }
-        Ok(Self { tables: tables(decoder)?, limits: DecodeLimits { max_pixels: largest } })
+    pub(super) fn read(decoder: &mut Open<'_>, chunks: &Chunks) -> Result<Self, DecodeError> {
+        Ok(Self { tables: tables(decoder)?, limits: DecodeLimits { max_pixels: chunks.size.pixels() } })
     }
 
     /// What a strip or tile shows of the picture, grey or RGB. That every one lies within the file was checked.
