@@ -115,6 +115,10 @@ fn describe(record: &Record) -> String {
     if let Some(sigma) = record.denoise.lightness_sigma {
         line("", format!("σ {sigma:.1} at the scan's own size"));
     }
+    if let Some(levels) = record.levels.as_ref().filter(|levels| levels.applied) {
+        let [black, white] = [levels.black, levels.white].map(|tone| 100.0 * tone.unwrap_or_default());
+        line("levels", format!("grey of {black:.0} to {white:.0} % shown to the colour network as black to white"));
+    }
     line("model", format!("{} ({}, {})", record.model.id, record.model.architecture, record.model.licence));
     line("", record.model.sha256.to_string());
     line("precision", format!("{} asked, {} observed", record.precision.requested, record.precision.observed));

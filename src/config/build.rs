@@ -15,7 +15,7 @@ use super::settings::{
 };
 use super::values::Value;
 use crate::codec::DecodeLimits;
-use crate::imaging::{Border, ExtentRules, Preprocessing};
+use crate::imaging::{Border, ExtentRules, Levels, Preprocessing};
 use crate::inference::{EngineSettings, GuardBounds, Precision, ProviderChoice};
 use crate::ingest::Ready;
 use crate::job::RetryPolicy;
@@ -220,6 +220,7 @@ impl<'a> Scope<'a> {
             denoise: DenoiseSettings { apply_to: self.word(DENOISE, SCOPES), threshold: self.threshold("denoise.threshold") },
             preprocessing: self.word(PREPROCESSING, &[("fit", Preprocessing::Fit), ("parity", Preprocessing::Parity)]),
             border: self.word("network.border", &[("auto", Border::Auto), ("off", Border::Off)]),
+            levels: self.word("network.levels", &[("auto", Levels::Auto), ("off", Levels::Off)]),
             precision: self.word("device.precision", &[("fp16", Precision::Fp16), ("fp32", Precision::Fp32)]),
             writing: self.writing(),
             saturation: self.threshold(SATURATION),

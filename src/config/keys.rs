@@ -101,6 +101,7 @@ pub(super) const KEYS: &[Key] = &[
 
     key!("network.preprocessing", Some("preprocessing"), Word(&["fit", "parity"]), Text("fit"), "fit: aspect kept, antialiased; parity: as the authors' Python pipeline does, squashed to a square of height.max (theirs is 512), for comparison with its results; needs denoise.apply_to = \"off\""),
     key!("network.border", Some("border"), Word(&["auto", "off"]), Text("auto"), "auto: rebate, mounts and the scanner's bed around a picture are not shown to the networks and stay without colour; nothing is cropped; off: the whole scan counts as picture, as it always does under parity"),
+    key!("network.levels", Some("levels"), Word(&["auto", "off"]), Text("auto"), "auto: where a scan is very dark, very bright or faded, the colour network sees its tones stretched to all between black and white; the published lightness is the scan's all the same; off: it sees them as they are, as it always does under parity"),
 
     key!("routing.min_score", Some("routing.min_score"), Real { min: 0.0, max: 1.0 }, Routing(|rules| rules.min_score), "a best score below this sends the picture to `other`"),
     key!("routing.colour_chroma", Some("routing.colour_chroma"), Real { min: 0.0, max: 100.0 }, Routing(|rules| rules.colour_chroma), "chroma (Lab units) beside an even tone, above which a scan counts as already in colour"),

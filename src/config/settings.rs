@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::layers::Effective;
 use crate::codec::{DecodeLimits, EncodeSettings, Format};
-use crate::imaging::{Border, ExtentRules, Label, Preprocessing};
+use crate::imaging::{Border, ExtentRules, Label, Levels, Preprocessing};
 use crate::inference::{EngineSettings, Precision};
 use crate::ingest::Ready;
 use crate::job::RetryPolicy;
@@ -73,6 +73,8 @@ pub struct ProfileSettings {
     pub preprocessing: Preprocessing,
     /// Whether borders are looked for; without meaning under parity.
     pub border: Border,
+    /// Whether the colour network's copy gets levels where it is faded; without meaning under parity.
+    pub levels: Levels,
     /// Precision asked of the colour network.
     pub precision: Precision,
     /// How derivatives are written where an output does not say otherwise.

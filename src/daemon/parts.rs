@@ -7,7 +7,7 @@ use crate::config::{
     CollectionSettings, DenoiseScope, OutputChoice, OutputSettings, ProfileSettings, SceneSettings, Settings, WritingSettings,
 };
 use crate::failure::Failure;
-use crate::imaging::{Border, ExtentRules, Label, Preprocessing, Size, Sizing};
+use crate::imaging::{Border, ExtentRules, Label, Levels, Preprocessing, Size, Sizing};
 use crate::inference::{Catalogue, CatalogueError, Engine, Entry, FixedSize, ModelKind};
 use crate::ingest::RootSettings;
 use crate::job::{OutputRecipe, PIPELINE_VERSION, Recipe, RecipeFacts, SceneRecipe, WeightsRef};
@@ -102,7 +102,7 @@ fn profile(
     let (portrait, architecture, other) = (scene(&settings.portrait)?, scene(&settings.architecture)?, scene(&settings.other)?);
     let router = weights(catalogue.only(ModelKind::Scene)?);
     let denoise = denoise(catalogue, settings)?;
-    let border = border(settings);
+    let (border, levels) = (border(settings), levels(settings));
     let mut written = outputs.iter().map(|output| output_recipe(&output.writing));
     let recipe = Recipe::new(RecipeFacts {
         pipeline: PIPELINE_VERSION,
@@ -115,6 +115,7 @@ fn profile(
         max_area: settings.other.extent.max_area,
         preprocessing: settings.preprocessing.to_string(),
         border: border.to_string(),
+        levels: levels.to_string(),
         router: router.clone(),
         scene_override: settings.rules.scene_override.map(|scene| scene.to_string()),
         routing: settings.rules.thresholds(),
@@ -142,6 +143,7 @@ fn profile(
         denoise,
         preprocessing: settings.preprocessing,
         border,
+        levels,
         precision: settings.precision,
         saturation: settings.saturation,
         metadata: settings.metadata,
@@ -159,6 +161,14 @@ const fn border(settings: &ProfileSettings) -> Border {
     match settings.preprocessing {
         Preprocessing::Fit => settings.border,
         Preprocessing::Parity => Border::Off,
+    }
+}
+
+/// Whether the colour network's copy may get levels: the authors' pipeline shows it the scan's own tones.
+const fn levels(settings: &ProfileSettings) -> Levels {
+    match settings.preprocessing {
+        Preprocessing::Fit => settings.levels,
+        Preprocessing::Parity => Levels::Off,
     }
 }
 

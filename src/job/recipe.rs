@@ -70,6 +70,8 @@ pub struct RecipeFacts {
     pub preprocessing: String,
     /// `auto`, or `off` where the whole scan counts as picture.
     pub border: String,
+    /// `auto`, or `off` where the colour network's copy keeps the scan's tones.
+    pub levels: String,
     /// The scene network.
     pub router: WeightsRef,
     /// Scene fixed by the collection, if any.
@@ -149,6 +151,7 @@ pub(crate) mod tests {
             max_area: 1 << 21,
             preprocessing: "fit".to_owned(),
             border: "auto".to_owned(),
+            levels: "auto".to_owned(),
             router: weights("scene"),
             scene_override: None,
             routing: vec![("min_score".to_owned(), 0.5)],
@@ -180,7 +183,7 @@ pub(crate) mod tests {
     #[test]
     fn anything_that_changes_pixels_changes_the_digest() {
         let base = Recipe::new(facts()).digest();
-        let changes: [fn(&mut RecipeFacts); 12] = [
+        let changes: [fn(&mut RecipeFacts); 13] = [
             |facts| facts.precision = "fp32".to_owned(),
             |facts| facts.portrait.model.sha256 = Digest::of(b"other weights"),
             |facts| facts.other.max_height = 544,
@@ -191,6 +194,7 @@ pub(crate) mod tests {
             |facts| facts.further_outputs.push(facts.output.clone()),
             |facts| facts.preprocessing = "parity".to_owned(),
             |facts| facts.border = "off".to_owned(),
+            |facts| facts.levels = "off".to_owned(),
             |facts| facts.saturation = 0.8,
             |facts| facts.output.colour_space = "prophoto".to_owned(),
         ];

@@ -3,7 +3,7 @@
 use super::{ApplyTo, Profile, StageError, Stopwatch, Workshop};
 use crate::codec::{self, DecodedScan, Keep, ReadScan};
 use crate::colour::Meaning;
-use crate::imaging::{self, Border, ModelExtent, PictureArea, Plane, Preprocessing, Rect, Size, Sizing};
+use crate::imaging::{self, Border, Levels, ModelExtent, PictureArea, Plane, Preprocessing, Rect, Size, Sizing, Tones};
 use crate::inference::{Engine, InferenceError};
 use crate::routing::{self, Route, SceneScores};
 
@@ -39,8 +39,10 @@ pub struct Prepared {
 pub struct NetworkCopy {
     /// Its size.
     pub extent: ModelExtent,
-    /// The padded copy, sRGB-encoded grey in 0..=1.
+    /// The padded copy, sRGB-encoded grey in 0..=1; with levels where its tones are few.
     pub input: Plane,
+    /// Black and white of the copy before levels; `None` when they are off.
+    pub tones: Option<Tones>,
     /// Noise σ of the copy before denoising, 8-bit code values.
     pub noise_sigma: f32,
     /// What was denoised.
@@ -108,7 +110,7 @@ pub(super) fn prepare(
         }
         ApplyTo::Network | ApplyTo::Off => (None, None),
     };
-    let copy = copy.padded(lightness.is_some(), watch);
+    let copy = copy.padded(profile.levels, lightness.is_some(), watch);
     let meaning = colour.into_meaning();
     let prepared = Prepared { scan, meaning, area, scores, route, copy, lightness, lightness_sigma };
     Ok(Preparation::Ready(Box::new(prepared)))
@@ -123,20 +125,25 @@ pub(super) fn smaller(
     watch: &mut Stopwatch,
 ) -> Result<NetworkCopy, StageError> {
     let copy = copy(shop, profile, &prepared.scan, prepared.area.rect, extent, watch)?;
-    Ok(copy.padded(prepared.lightness.is_some(), watch))
+    Ok(copy.padded(profile.levels, prepared.lightness.is_some(), watch))
 }
 
 impl Copy {
     /// As the network takes it; `lightness`: whether the published lightness was denoised as well.
-    fn padded(self, lightness: bool, watch: &mut Stopwatch) -> NetworkCopy {
-        let Self { extent, grey, sigma: noise_sigma, denoised } = self;
+    fn padded(self, levels: Levels, lightness: bool, watch: &mut Stopwatch) -> NetworkCopy {
+        let Self { extent, mut grey, sigma: noise_sigma, denoised } = self;
+        // After the denoiser, which knows noise as it is in the scan, and after the scene network, whose thresholds hold for the scan's tones.
+        let tones = match levels {
+            Levels::Auto => Some(watch.time("levels", || levelled(&mut grey))),
+            Levels::Off => None,
+        };
         let input = watch.time("pad", || imaging::network_input(&grey, &extent));
         let denoised = match (lightness, denoised) {
             (true, _) => ApplyTo::Output,
             (false, true) => ApplyTo::Network,
             (false, false) => ApplyTo::Off,
         };
-        NetworkCopy { extent, input, noise_sigma, denoised }
+        NetworkCopy { extent, input, tones, noise_sigma, denoised }
     }
 }
 
@@ -157,6 +164,15 @@ fn copy(
     }
     let clean = watch.time("denoise", || shop.engine.denoise(grey, sigma)).map_err(StageError::inference("denoise"))?;
     Ok(Copy { extent, grey: clean, sigma, denoised: true })
+}
+
+/// Stretches the tones of a copy that has few; what they were.
+fn levelled(grey: &mut Plane) -> Tones {
+    let tones = Tones::of(grey);
+    if tones.are_few() {
+        tones.stretch(grey);
+    }
+    tones
 }
 
 /// The copy that the authors' pipeline makes; the configuration allows no denoising beside it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::codec::{DecodeLimits, EncodeSettings, Format};
 use crate::digest::Digest;
-use crate::imaging::{Border, Label, Preprocessing, Sizing};
+use crate::imaging::{Border, Label, Levels, Preprocessing, Sizing};
 use crate::inference::Precision;
 use crate::job::{Recipe, WeightsRef};
 use crate::metadata;
@@ -129,6 +129,8 @@ pub struct Profile {
     pub preprocessing: Preprocessing,
     /// Whether borders are looked for; never under parity, which squashes the whole scan.
     pub border: Border,
+    /// Whether the colour network's copy gets levels where it is faded; never under parity, which shows it the scan's own tones.
+    pub levels: Levels,
     /// Precision asked for.
     pub precision: Precision,
     /// Factor on chroma, 0..=1.5; 1 under parity.

@@ -4,10 +4,12 @@
 //! added, never renamed (schema `autochrome-provenance/1`).
 
 mod border;
+mod levels;
 mod parts;
 mod record;
 
 pub use border::BorderRecord;
+pub use levels::LevelsRecord;
 pub use parts::{
     ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, JobRecord, MetadataRecord,
     ModelRecord, NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, RouteRecord, ScoresRecord, SetbackRecord,

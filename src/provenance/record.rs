@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::border::BorderRecord;
+use super::levels::LevelsRecord;
 use super::parts::{
     DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, JobRecord, MetadataRecord, ModelRecord, NumericsRecord,
     PrecisionRecord, RecipeRecord, RouteRecord, SoftwareRecord, SourceRecord,
@@ -36,6 +37,9 @@ pub struct Record {
     /// The picture in the scan; absent in records of older versions, which took the whole scan for picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub border: Option<BorderRecord>,
+    /// Levels of the colour network's copy; absent in records of older versions, which gave it none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub levels: Option<LevelsRecord>,
     /// Size of the network's copy.
     pub extent: ExtentRecord,
     /// The colour network.

@@ -27,6 +27,8 @@ mod golden;
 mod happy;
 /// Files of others become models, or leave no trace.
 mod import;
+/// Levels of what the colour network sees of faded scans.
+mod levels;
 /// Captions, dates and rights as ExifTool reads them.
 mod metadata;
 /// Small ONNX files of DDColor's shape.

@@ -6,14 +6,14 @@ use std::path::Path;
 use super::super::{ApplyTo, Finished, Output, Prepared, Profile};
 use super::ScanFile;
 use crate::colour::Meaning;
-use crate::imaging::{PictureArea, Rect};
+use crate::imaging::{PictureArea, Rect, Tones};
 use crate::inference::{DeviceReport, PrecisionFacts, Said, Setback};
 use crate::job::{UnixMillis, WeightsRef};
 use crate::metadata::Account;
 use crate::provenance::{
-    BorderRecord, ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, MetadataRecord,
-    ModelRecord, NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA, ScoresRecord,
-    SetbackRecord, SoftwareRecord, SourceRecord, WeightsRecord,
+    BorderRecord, ColourRecord, DenoiseRecord, DerivativeRecord, DeviceRecord, ExtentRecord, FallbackRecord, LevelsRecord,
+    MetadataRecord, ModelRecord, NumericsRecord, PathRecord, PrecisionRecord, RecipeRecord, Record, RouteRecord, SCHEMA,
+    ScoresRecord, SetbackRecord, SoftwareRecord, SourceRecord, WeightsRecord,
 };
 
 /// What the stages know.
@@ -43,6 +43,7 @@ pub(in crate::pipeline) fn record(facts: &Facts<'_>, finished: &Finished, timing
         route: route(facts),
         denoise: denoise(facts),
         border: Some(border(facts)),
+        levels: Some(levels(facts)),
         extent: extent(facts),
         model: model(facts),
         precision: precision(facts.precision),
@@ -149,6 +150,18 @@ fn border(facts: &Facts<'_>) -> BorderRecord {
     BorderRecord { mode: facts.profile.border.to_string(), left, top, width, height, confidence }
 }
 
+fn levels(facts: &Facts<'_>) -> LevelsRecord {
+    let tones = facts.prepared.copy.tones;
+    LevelsRecord {
+        mode: facts.profile.levels.to_string(),
+        darkest: tones.map(|tones| tones.darkest),
+        black: tones.map(|tones| tones.black),
+        white: tones.map(|tones| tones.white),
+        lightest: tones.map(|tones| tones.lightest),
+        applied: tones.is_some_and(Tones::are_few),
+    }
+}
+
 fn extent(facts: &Facts<'_>) -> ExtentRecord {
     let Facts { prepared, profile, .. } = facts;
     let (size, content) = (prepared.copy.extent.size(), prepared.copy.extent.content());
@@ -235,6 +248,7 @@ fn why_absent(path: &str) -> &'static str {
         "derivative.max_side" => "it has the scan's own size",
         "route.override" => "no scene was fixed by the collection or a person",
         "denoise.lightness_sigma" => "the published lightness was not to be denoised",
+        "levels.darkest" | "levels.black" | "levels.white" | "levels.lightest" => "levels were off, so no tones were measured",
         "denoise.model" => "no denoising was applied",
         "precision.reason" => "observed as requested",
         "precision.fallback" => "the first run was accepted",
