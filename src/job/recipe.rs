@@ -10,7 +10,7 @@ use crate::digest::Digest;
 
 /// Version of the arithmetic of this program: raised whenever the same facts would give other pixels or other metadata, so that what was
 /// made before keeps its name and is made anew.
-pub const PIPELINE_VERSION: u32 = 5;
+pub const PIPELINE_VERSION: u32 = 6;
 
 /// A model as a recipe names it: which weights, not where they lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

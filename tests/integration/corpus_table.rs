@@ -169,7 +169,8 @@ fn record(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-fn row(kind: &Kind, record: &Value) -> String {
+/// `profile`: the derivative's own, by its name.
+fn row(kind: &Kind, record: &Value, profile: &str) -> String {
     let (source, derivative, metadata) = (&record["source"], &record["derivative"], &record["metadata"]);
     let word = |value: &Value| value.as_str().unwrap_or("").to_owned();
     let carried = [
@@ -180,7 +181,7 @@ fn row(kind: &Kind, record: &Value) -> String {
     let carried: Vec<_> = carried.into_iter().filter(|(there, _)| *there).map(|(_, name)| name).collect();
     let writer = if kind.program == "convert" { "ImageMagick" } else { "libtiff" };
     format!(
-        "| {} | {writer} | {} bits, {} | {} | {}, {} bits | {} | {:.3} |",
+        "| {} | {writer} | {} bits, {} | {} | {}, {} bits, {profile} | {} | {:.3} |",
         kind.name,
         source["bit_depth"],
         word(&source["channels"]),
@@ -205,7 +206,7 @@ fn every_kind_of_scan_goes_through_the_whole_line() {
     let files: Vec<PathBuf> =
         KINDS.iter().enumerate().map(|(index, kind)| written(&bench, kind, index, [&eight, &sixteen])).collect();
     let mut table = String::from(
-        "| scan | written by | depth, channels | colour by | derivative | metadata carried | max \\|ΔL*\\| |\n\
+        "| scan | written by | depth, channels | colour by | derivative, its profile | metadata carried | max \\|ΔL*\\| |\n\
          |---|---|---|---|---|---|---|\n",
     );
     // Every directory by itself: the names are the same.
@@ -232,7 +233,11 @@ fn every_kind_of_scan_goes_through_the_whole_line() {
         assert_eq!(is_alone, !matches!(kind.name, "TIFF, two pages" | "TIFF, pyramid"), "{}: {}", kind.name, found["source"]);
         // What was published looks like the picture that the writers were given.
         let path = out.join(found["derivative"]["path"].as_str().unwrap());
-        let derivative = codec::decode(&fs::read(path).unwrap(), &DecodeLimits::default()).unwrap().image;
+        let derivative = codec::decode(&fs::read(path).unwrap(), &DecodeLimits::default()).unwrap();
+        let meaning = derivative.colour().into_meaning();
+        assert_eq!(meaning.basis.to_string(), "icc", "{}: the derivative carries its profile", kind.name);
+        let profile = meaning.name.unwrap();
+        let derivative = derivative.image;
         let original = &originals[usize::from(matches!(kind.from, Sixteen))];
         let mean = lightness_difference(original, &derivative).unwrap().mean;
         let bound = match kind {
@@ -247,7 +252,7 @@ fn every_kind_of_scan_goes_through_the_whole_line() {
             _ => 0.2,
         };
         assert!(mean <= bound, "{}: the picture was {mean} L* away from the one that was written", kind.name);
-        writeln!(table, "{}", row(kind, found)).unwrap();
+        writeln!(table, "{}", row(kind, found, &profile)).unwrap();
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus.md");
     if std::env::var_os("AUTOCHROME_CORPUS").is_some_and(|value| value == "write") {
