@@ -64,12 +64,14 @@ pub(super) fn plausible(x: f64, y: f64) -> Resolution {
         return Ok(Some((x, y)));
     }
     let shown = |value: f64| match value {
-        value if !value.is_finite() => "no number".to_owned(),
+        value if !value.is_finite() => "(no number)".to_owned(),
         value if value != 0.0 && value.abs() < 0.01 => "almost 0".to_owned(),
         value if value.abs() >= 1e9 => "more than a thousand million".to_owned(),
         value => ((value * 100.0).round() / 100.0).to_string(),
     };
-    Err(format!("{} × {} pixels an inch cannot be a scan's", shown(x), shown(y)))
+    let (x, y) = (shown(x), shown(y));
+    let sides = if x == y { x } else { format!("{x} × {y}") };
+    Err(format!("{sides} pixels an inch cannot be a scan's"))
 }
 
 /// The orientation that a file gives, when it is one of the eight; `None` stands for what is no number.
@@ -195,9 +197,9 @@ mod tests {
         assert_eq!(dpi_of(None, None, 77), Ok(None));
         assert!(dpi_of(Some(100.0), Some(100.0), 77).unwrap_err().contains("unit 77"));
         for (x, y, words) in [
-            (0.0, 0.0, "0 × 0"),
-            (f64::NAN, 100.0, "no number × 100"),
-            (f64::INFINITY, -300.0, "no number × -300"),
+            (0.0, 0.0, "0"),
+            (f64::NAN, 100.0, "(no number) × 100"),
+            (f64::INFINITY, -300.0, "(no number) × -300"),
             (4e9, 1e-9, "more than a thousand million × almost 0"),
             (600.0, 0.5, "600 × 0.5"),
         ] {

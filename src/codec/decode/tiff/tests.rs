@@ -250,9 +250,9 @@ fn what_cannot_be_used_of_resolution_and_orientation_is_told() {
     assert_eq!(told(small()), [""; 0]);
     assert_eq!(told(sides(RATIONAL, &[300, 1]).with(296, SHORT, &[1])), [""; 0], "a mere shape of pixels");
     for (page, words) in [
-        (sides(RATIONAL, &[0, 1]), "resolution: 0 × 0 pixels"),
-        (sides(RATIONAL, &[600, 0]), "resolution: no number"),
-        (sides(ASCII, &[54]), "resolution: no number"),
+        (sides(RATIONAL, &[0, 1]), "resolution: 0 pixels"),
+        (sides(RATIONAL, &[600, 0]), "resolution: (no number) pixels"),
+        (sides(ASCII, &[54]), "resolution: (no number) pixels"),
         (sides(RATIONAL, &[300, 1]).with(296, SHORT, &[77]), "unit 77"),
         (small().with(274, SHORT, &[9]), "orientation: 9 is none"),
         (small().with(274, ASCII, &[54]), "orientation: it is no number"),
@@ -426,4 +426,11 @@ fn a_preview_in_front_is_passed_over_and_named() {
     let found = decode(&bytes, &DecodeLimits::default()).unwrap();
     assert_eq!((found.header.size, found.image.samples()), (Size::new(3, 2), &Samples::U8(vec![10, 20, 30, 40, 50, 60])));
     assert_eq!(found.other_pages, ["page 1: 2×1 pixels, a reduced copy", "page 3: 4×1 pixels"]);
+}
+
+#[test]
+fn a_file_that_is_cut_is_told_in_words() {
+    let bytes = small().bytes();
+    let told = format!("{:#}", anyhow::Error::from(decode(&bytes[..20], &DecodeLimits::default()).unwrap_err()));
+    assert!(told.contains("lies beyond its end") && !told.contains("buffer"), "{told}");
 }
