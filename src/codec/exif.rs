@@ -27,26 +27,75 @@ pub(super) struct ExifFacts {
     pub(super) colour_space: Option<u32>,
 }
 
-/// Unit of a resolution, by its number in EXIF and TIFF (ResolutionUnit, tag 296).
-pub(super) fn dpi_of(x: Option<f64>, y: Option<f64>, unit: u32) -> Option<(f64, f64)> {
-    let scale = match unit {
-        2 => 1.0,
-        3 => CM_PER_INCH,
-        _ => return None,
-    };
-    let x = x.or(y)?;
-    plausible(x * scale, y.unwrap_or(x) * scale)
+/// What a file says of its resolution: pixels an inch, horizontally and vertically. `None` where it says nothing, or no more than what
+/// shape its pixels have; words where what it says cannot be a scan's.
+pub(super) type Resolution = Result<Option<(f64, f64)>, String>;
+
+/// What is said, if it can be used; if not, `what` it is and why not are noted in `found`.
+pub(super) fn usable<T>(said: Result<Option<T>, String>, what: &str, found: &mut Found) -> Option<T> {
+    said.unwrap_or_else(|why| {
+        found.dropped.say(format!("{what}: {why}"));
+        None
+    })
+}
+
+/// The resolution by what stands in EXIF or TIFF, not a number where that is none, and the number of its unit there (ResolutionUnit,
+/// tag 296).
+pub(super) fn dpi_of(x: Option<f64>, y: Option<f64>, unit: u32) -> Resolution {
+    let Some(x) = x.or(y) else { return Ok(None) };
+    let y = y.unwrap_or(x);
+    match unit {
+        1 => Ok(None),
+        2 => plausible(x, y),
+        3 => plausible(x * CM_PER_INCH, y * CM_PER_INCH),
+        other => Err(unknown_unit(other)),
+    }
+}
+
+/// The words for a unit that the standard does not have.
+pub(super) fn unknown_unit(number: u32) -> String {
+    format!("it is given in unit {number}, which does not exist")
 }
 
 /// The pair, when both can be a scan's resolution in pixels an inch.
-pub(super) fn plausible(x: f64, y: f64) -> Option<(f64, f64)> {
+pub(super) fn plausible(x: f64, y: f64) -> Resolution {
     let believed = |value: f64| (1.0..=MAX_DPI).contains(&value);
-    (believed(x) && believed(y)).then_some((x, y))
+    if believed(x) && believed(y) {
+        return Ok(Some((x, y)));
+    }
+    let shown = |value: f64| match value {
+        value if !value.is_finite() => "(no number)".to_owned(),
+        value if value != 0.0 && value.abs() < 0.01 => "almost 0".to_owned(),
+        value if value.abs() >= 1e9 => "more than a thousand million".to_owned(),
+        value => ((value * 100.0).round() / 100.0).to_string(),
+    };
+    let (x, y) = (shown(x), shown(y));
+    let sides = if x == y { x } else { format!("{x} × {y}") };
+    Err(format!("{sides} pixels an inch cannot be a scan's"))
 }
 
-/// The orientation, when it is one of the eight.
-pub(super) fn orientation_of(value: u32) -> Option<u8> {
-    u8::try_from(value).ok().filter(|value| (UPRIGHT..=8).contains(value))
+/// The orientation that a file gives, when it is one of the eight; `None` stands for what is no number.
+pub(super) fn orientation_of(value: Option<u32>) -> Result<Option<u8>, String> {
+    let what = match value {
+        Some(value) => match u8::try_from(value) {
+            Ok(known) if (UPRIGHT..=8).contains(&known) => return Ok(Some(known)),
+            _ => format!("{value} is none of the eight"),
+        },
+        None => "it is no number".to_owned(),
+    };
+    Err(format!("{what}; the picture was left as it is stored"))
+}
+
+/// The first number of a value; none of the kinds that hold numbers is not a number.
+fn first_number(value: &Value) -> f64 {
+    let first = match value {
+        Value::Rational(values) => values.first().map(|value| f64::from(value.num) / f64::from(value.denom)),
+        Value::SRational(values) => values.first().map(|value| f64::from(value.num) / f64::from(value.denom)),
+        Value::Float(values) => values.first().map(|&value| f64::from(value)),
+        Value::Double(values) => values.first().copied(),
+        other => other.get_uint(0).map(f64::from),
+    };
+    first.unwrap_or(f64::NAN)
 }
 
 /// Reads a block that begins with its TIFF header; its fields, and what cannot be read, are noted in `found`.
@@ -81,15 +130,14 @@ pub(super) fn read(block: &[u8], found: &mut Found) -> ExifFacts {
         found.exif.push(Field { tag: field.tag, ifd_num: field.ifd_num, value });
     }
     let number = |tag| exif.get_field(tag, In::PRIMARY)?.value.get_uint(0);
-    let ratio = |tag| match &exif.get_field(tag, In::PRIMARY)?.value {
-        Value::Rational(values) => values.first().map(|value| f64::from(value.num) / f64::from(value.denom)),
-        _ => None,
-    };
+    let side = |tag| exif.get_field(tag, In::PRIMARY).map(|field| first_number(&field.value));
+    let orientation =
+        exif.get_field(Tag::Orientation, In::PRIMARY).map_or(Ok(None), |field| orientation_of(field.value.get_uint(0)));
     // Without a unit EXIF means inches (CIPA DC-008, 4.6.5.A).
     let unit = number(Tag::ResolutionUnit).unwrap_or(2);
     ExifFacts {
-        orientation: number(Tag::Orientation).and_then(orientation_of),
-        dpi: dpi_of(ratio(Tag::XResolution), ratio(Tag::YResolution), unit),
+        orientation: usable(orientation, "EXIF's orientation", found),
+        dpi: usable(dpi_of(side(Tag::XResolution), side(Tag::YResolution), unit), "EXIF's resolution", found),
         colour_space: match number(Tag::ColorSpace) {
             // The interoperability index of DCF 2.0's optional colour space is how cameras mark Adobe RGB.
             Some(65_535) if interoperability(&exif) == Some(b"R03") => Some(2),
@@ -143,10 +191,50 @@ mod tests {
 
     #[test]
     fn resolution_units_are_inches_centimetres_or_nothing() {
-        assert_eq!(dpi_of(Some(100.0), Some(200.0), 3), Some((254.0, 508.0)));
-        assert_eq!(dpi_of(Some(100.0), None, 2), Some((100.0, 100.0)));
-        assert_eq!(dpi_of(Some(100.0), Some(100.0), 1), None);
-        assert_eq!(dpi_of(Some(f64::NAN), Some(100.0), 2), None);
-        assert_eq!(dpi_of(Some(f64::INFINITY), Some(100.0), 2), None);
+        assert_eq!(dpi_of(Some(100.0), Some(200.0), 3), Ok(Some((254.0, 508.0))));
+        assert_eq!(dpi_of(Some(100.0), None, 2), Ok(Some((100.0, 100.0))));
+        assert_eq!(dpi_of(Some(100.0), Some(100.0), 1), Ok(None));
+        assert_eq!(dpi_of(None, None, 77), Ok(None));
+        assert!(dpi_of(Some(100.0), Some(100.0), 77).unwrap_err().contains("unit 77"));
+        for (x, y, words) in [
+            (0.0, 0.0, "0"),
+            (f64::NAN, 100.0, "(no number) × 100"),
+            (f64::INFINITY, -300.0, "(no number) × -300"),
+            (4e9, 1e-9, "more than a thousand million × almost 0"),
+            (600.0, 0.5, "600 × 0.5"),
+        ] {
+            let told = dpi_of(Some(x), Some(y), 2).unwrap_err();
+            assert_eq!(told, format!("{words} pixels an inch cannot be a scan's"));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_and_what_is_not_there_is_not() {
+        let told = |orientation: u16, dpi: Option<(u32, u32)>| {
+            let mut found = Found::default();
+            super::read(&exif_block(orientation, dpi), &mut found);
+            found.dropped.into_words()
+        };
+        assert_eq!(told(1, None), [""; 0]);
+        assert_eq!(told(8, Some((300, 300))), [""; 0]);
+        assert_eq!(told(9, None), ["EXIF's orientation: 9 is none of the eight; the picture was left as it is stored"]);
+        assert_eq!(told(1, Some((0, 300))), ["EXIF's resolution: 0 × 300 pixels an inch cannot be a scan's"]);
+    }
+
+    #[test]
+    fn numbers_of_every_kind_are_read_and_texts_are_none() {
+        use exif::{Rational, SRational};
+        let numbers = [
+            Value::Short(vec![600]),
+            Value::Long(vec![600, 1]),
+            Value::Rational(vec![Rational { num: 1200, denom: 2 }]),
+            Value::SRational(vec![SRational { num: -600, denom: -1 }]),
+            Value::Float(vec![600.0]),
+            Value::Double(vec![600.0]),
+        ];
+        assert!(numbers.iter().all(|value| first_number(value) == 600.0), "{numbers:?}");
+        let none =
+            [Value::Ascii(vec![b"600".to_vec()]), Value::Short(Vec::new()), Value::Rational(vec![Rational { num: 0, denom: 0 }])];
+        assert!(none.iter().all(|value| first_number(value).is_nan()), "{none:?}");
     }
 }

@@ -1,6 +1,5 @@
 //! `colorize`: pictures through the whole line, now: no ledger and no daemon, the record beside each result.
 
-use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,7 +13,7 @@ use crate::config::{OutputChoice, Settings};
 use crate::daemon;
 use crate::digest::Digest;
 use crate::imaging::ColourSpace;
-use crate::ingest;
+use crate::ingest::{self, Named};
 use crate::pipeline::{self, Outcome, Profile, ScanFile, StageError, Stopwatch, Workshop};
 use crate::provenance::JobRecord;
 use crate::publish::{self, Existing, Publication};
@@ -236,13 +235,18 @@ fn read(file: &Path, max_bytes: u64) -> Result<Vec<u8>, StageError> {
         let hint = "name a scan that you may read".to_owned();
         StageError::refused("read", format!("it cannot be read: {error}"), hint)
     };
-    let opened = File::open(file).map_err(failed)?;
-    let metadata = opened.metadata().map_err(failed)?;
-    if metadata.is_dir() {
-        let hint = "name its scans, or make it a collection's ingest root and use `autochrome once`".to_owned();
-        return Err(StageError::refused("read", "it is a directory".to_owned(), hint));
-    }
-    ingest::read_at_most(&opened, metadata.len(), max_bytes).map_err(failed)?.ok_or_else(|| {
+    let (opened, length) = match ingest::open_named(file).map_err(failed)? {
+        Named::File { file, length } => (file, length),
+        Named::Directory => {
+            let hint = "name its scans, or make it a collection's ingest root and use `autochrome once`".to_owned();
+            return Err(StageError::refused("read", "it is a directory".to_owned(), hint));
+        }
+        Named::Other => {
+            let hint = "save the scan as a file and name that; pipes, sockets and devices are not read".to_owned();
+            return Err(StageError::refused("read", "it is no regular file".to_owned(), hint));
+        }
+    };
+    ingest::read_at_most(&opened, length, max_bytes).map_err(failed)?.ok_or_else(|| {
         let hint = "raise limits.max_file_mib if such scans are expected".to_owned();
         StageError::refused("read", format!("it is larger than {} MiB", max_bytes >> 20), hint)
     })
@@ -299,6 +303,23 @@ mod tests {
             assert_eq!((scene.extent.min_height, scene.extent.max_height), (640, 640));
         }
         assert_eq!(placed(&["a.jpg"]).unwrap().0.profile, settings().profile);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_never_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        rustix::fs::mknodat(rustix::fs::CWD, at("fifo.png"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        std::os::unix::fs::symlink(at("fifo.png"), at("link.png")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket.png")).unwrap();
+        let names = [at("fifo.png"), at("link.png"), at("socket.png"), PathBuf::from("/dev/zero")];
+        let (tell, told) = std::sync::mpsc::channel();
+        // A thread of its own: waiting for a FIFO's writer would never end.
+        std::thread::spawn(move || names.iter().try_for_each(|name| tell.send(read(name, 1 << 20).unwrap_err())));
+        for _ in 0..4 {
+            let error = told.recv_timeout(std::time::Duration::from_secs(60)).expect("it is waited for");
+            assert!(error.reason.contains("no regular file") && error.hint.is_some(), "{}", error.reason);
+        }
     }
 
     #[test]

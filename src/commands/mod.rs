@@ -69,11 +69,38 @@ fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     print(&format!("{value:#}\n"))
 }
 
-/// Text from outside (file names, error texts) on one line of a terminal: control characters become escapes.
+/// Text from outside (file names, error texts) on one line of a terminal: control characters become escapes, and so does what is not
+/// seen but changes what is.
 fn plain(text: impl std::fmt::Display) -> String {
-    let escape = |character: char| match character.is_control() {
+    let escape = |character: char| match character.is_control() || is_unseen(character) {
         true => character.escape_default().to_string(),
         false => character.to_string(),
     };
     text.to_string().chars().map(escape).collect()
+}
+
+/// Marks, overrides and isolates of writing direction (Unicode, UAX 9), line and paragraph separators, and signs without width. The two
+/// joiners U+200C and U+200D stay: Persian and Indic names are written with them.
+const fn is_unseen(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn no_name_changes_how_a_line_is_read() {
+        assert_eq!(plain("a\nb\u{1B}[31m"), "a\\nb\\u{1b}[31m");
+        let unseen =
+            "\u{202A}\u{202B}\u{202C}\u{202D}\u{202E}\u{2066}\u{2067}\u{2068}\u{2069}\u{200E}\u{200F}\u{2028}\u{2029}\u{FEFF}";
+        assert_eq!(plain("scan\u{202E}gnp.exe"), "scan\\u{202e}gnp.exe");
+        assert!(plain(unseen).is_ascii(), "{}", plain(unseen).escape_unicode());
+        for name in ["Börse 12.tif", "میخ\u{200C}ها", "写真 №4"] {
+            assert_eq!(plain(name), name);
+        }
+    }
 }

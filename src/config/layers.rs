@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +11,13 @@ use super::flatten::{flatten, unknown};
 use super::problems::{ConfigError, Place, Problem};
 use super::values::{Given, Value};
 use super::vocabulary::Vocabulary;
+use crate::ingest::read_at_most;
 
 /// Files that are looked for when none is named.
 const PLACES: [&str; 2] = ["autochrome.toml", "/etc/autochrome/autochrome.toml"];
+
+/// Longest file that is read, bytes: hundreds of collections take some 100 KiB, and a device has no end.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Variables that lay over the file start so; a single underscore is part of a key's name.
 const PREFIX: &str = "AUTOCHROME__";
@@ -152,8 +157,13 @@ fn read(named: Option<PathBuf>) -> Result<Option<(PathBuf, String)>, ConfigError
     let candidates = named.map_or_else(|| PLACES.map(PathBuf::from).to_vec(), |path| vec![path]);
     for path in candidates {
         let path = std::path::absolute(&path).unwrap_or(path);
-        match std::fs::read_to_string(&path) {
-            Ok(text) => return Ok(Some((path, text))),
+        let bytes = File::open(&path).and_then(|file| read_at_most(&file, 0, MOST_BYTES));
+        let text = bytes.and_then(|bytes| {
+            bytes.map(String::from_utf8).transpose().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        });
+        match text {
+            Ok(Some(text)) => return Ok(Some((path, text))),
+            Ok(None) => return Err(ConfigError::TooLarge { path, limit: MOST_BYTES }),
             Err(error) if !must_exist && matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             Err(source) => return Err(ConfigError::Unreadable { path, source }),
         }

@@ -58,6 +58,14 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
+    /// It is longer than any configuration.
+    #[error("the configuration {} is larger than {} MiB", path.display(), limit >> 20)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit, bytes.
+        limit: u64,
+    },
     /// Something in it is wrong. The text has a line for every problem: the one place where one line is not enough.
     #[error("{}", list(file.as_ref(), problems))]
     Unsound {
@@ -79,6 +87,9 @@ impl ConfigError {
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unreadable { .. } => Some("name a readable file with --config or AUTOCHROME_CONFIG"),
+            Self::TooLarge { .. } => {
+                Some("name the configuration's .toml file with --config or AUTOCHROME_CONFIG; a scan or a device is none")
+            }
             Self::Unsound { .. } => {
                 Some("config/reference.toml lists every key with its default and meaning; `autochrome config check` looks again")
             }

@@ -329,3 +329,18 @@ fn every_value_is_shown_with_its_origin() {
     assert_eq!(shown("collection.plates.format").value.as_str(), Some("png"));
     assert_eq!(shown("collection.plates.scene").origin, Origin::Default);
 }
+
+#[test]
+fn a_file_without_end_or_of_any_other_kind_is_no_configuration() {
+    let none = std::iter::empty::<(OsString, OsString)>;
+    for (path, word) in
+        [("/dev/zero", "larger than 1 MiB"), ("/proc/self", "cannot be read"), ("/proc/self/exe", "larger than 1 MiB")]
+    {
+        let error = Settings::load(Some(Path::new(path)), none()).unwrap_err();
+        assert!(error.to_string().contains(word) && error.hint().is_some(), "{path}: {error}");
+    }
+    // A comment of all that a file may have, and of one byte more.
+    for (length, is_taken) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+        assert_eq!(load_with(&"#".repeat(length), &[]).is_ok(), is_taken, "{length}");
+    }
+}

@@ -1,6 +1,6 @@
 //! The bytes of a file and their digest: read once, through no link, from a file that stays the same meanwhile.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
@@ -101,6 +101,42 @@ pub fn read_at_most(file: &File, length: u64, most: u64) -> io::Result<Option<Ve
     bytes.try_reserve_exact(usize::try_from(length.min(most)).unwrap_or(usize::MAX)).map_err(|_| io::ErrorKind::OutOfMemory)?;
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= most).then_some(bytes))
+}
+
+/// What lies under a name that somebody gave.
+#[derive(Debug)]
+pub enum Named {
+    /// A regular file, open for reading.
+    File {
+        /// The file.
+        file: File,
+        /// Its length, bytes, when it was opened.
+        length: u64,
+    },
+    /// A directory.
+    Directory,
+    /// A FIFO, a socket or a device.
+    Other,
+}
+
+/// Opens the file that somebody named; links are followed. Nothing but a regular file is opened: a FIFO keeps its reader waiting for a
+/// writer, a device may never end or act when it is opened.
+///
+/// # Errors
+/// Nothing lies there, or it may not be read.
+pub fn open_named(path: &Path) -> io::Result<Named> {
+    let other = |metadata: &Metadata| match (metadata.is_file(), metadata.is_dir()) {
+        (true, _) => None,
+        (false, true) => Some(Named::Directory),
+        (false, false) => Some(Named::Other),
+    };
+    if let Some(other) = other(&std::fs::metadata(path)?) {
+        return Ok(other);
+    }
+    // Something else may lie there by now: it is opened so that it cannot keep anybody waiting, and looked at again.
+    let file = File::from(openat(CWD, path, FILE.difference(OFlags::NOFOLLOW), Mode::empty())?);
+    let metadata = file.metadata()?;
+    Ok(other(&metadata).unwrap_or(Named::File { file, length: metadata.len() }))
 }
 
 /// What hashing a rested file came to.

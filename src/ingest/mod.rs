@@ -27,7 +27,7 @@ mod watcher;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use fixity::{FixityError, read_at_most, read_verified};
+pub use fixity::{FixityError, Named, open_named, read_at_most, read_verified};
 pub use report::{Report, RootState, StableFile, WaitReason, WaitingFile};
 pub use settle::sweep_until_settled;
 pub use sidecar::{sidecar_beside, sidecar_name};

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use quick_xml::XmlVersion;
-use quick_xml::escape::escape;
+use quick_xml::escape::{escape, unescape};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Prefix, ResolveResult};
 use quick_xml::reader::NsReader;
@@ -15,6 +15,8 @@ use super::printable;
 pub(super) const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 const X: &str = "adobe:ns:meta/";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// The namespace of declarations themselves, which no prefix may be bound to (Namespaces in XML 1.0, 3).
+const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 
 /// Deepest nesting, and most elements and attributes of a packet that is read; honest ones end near 12 and some thousands.
 const MAX_DEPTH: usize = 32;
@@ -36,6 +38,14 @@ impl Name {
 
     pub(super) fn is(&self, namespace: &str, local: &str) -> bool {
         self.namespace == namespace && self.local == local
+    }
+
+    /// Whether every reader of XML takes it. The reader here takes names and namespaces as they come.
+    pub(super) fn is_writable(&self) -> bool {
+        let begins = |letter: char| letter.is_ascii_alphabetic() || letter == '_' || is_letter(letter);
+        let goes_on = |letter: char| begins(letter) || letter.is_ascii_digit() || matches!(letter, '-' | '.');
+        let is_name = self.local.starts_with(begins) && self.local.chars().all(goes_on);
+        is_name && self.namespace != XMLNS && printable(&self.namespace) == self.namespace
     }
 }
 
@@ -77,6 +87,16 @@ impl Element {
     }
 }
 
+/// Letters beyond ASCII that names have in every edition of XML 1.0: the fifth (2.3) has more, which widespread readers do not know.
+const fn is_letter(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{131}' | '\u{14A}'..='\u{17E}' | '\u{1E00}'..='\u{1E9B}' |
+        '\u{3A3}'..='\u{3CE}' | '\u{40E}'..='\u{44F}' | '\u{5D0}'..='\u{5EA}' | '\u{621}'..='\u{63A}' | '\u{905}'..='\u{939}' |
+        '\u{3041}'..='\u{3094}' | '\u{30A1}'..='\u{30FA}' | '\u{4E00}'..='\u{9FA5}' | '\u{AC00}'..='\u{D7A3}'
+    )
+}
+
 /// The properties of a packet, in order; those written as attributes as elements.
 ///
 /// # Errors
@@ -106,7 +126,7 @@ fn read(text: &str) -> Result<Element, String> {
     let mut open: Vec<Element> = Vec::new();
     let mut count = 0;
     loop {
-        let event = reader.read_event().map_err(|error| format!("it is not XML: {error}"))?;
+        let event = reader.read_event().map_err(|error| format!("it is not XML: {}", printable(&error.to_string())))?;
         match event {
             Event::Start(start) => {
                 count += 1 + start.attributes().count();
@@ -154,7 +174,11 @@ fn add(open: &mut [Element], text: &str) {
 fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, String> {
     let bad = |error: &dyn std::fmt::Display| format!("it is not XML: {error}");
     let name = |(found, local): (ResolveResult<'_>, &str)| match found {
-        ResolveResult::Bound(namespace) => Ok(Name::new(namespace.0, local)),
+        // As it was written: references and line ends mean here what they do in any attribute (XML 1.0, 3.3.3).
+        ResolveResult::Bound(namespace) => {
+            let namespace = unescape(namespace.0).map_err(|error| bad(&error))?;
+            Ok(Name::new(&namespace.replace(['\t', '\n', '\r'], " "), local))
+        }
         ResolveResult::Unbound => Ok(Name::new("", local)),
         ResolveResult::Unknown(prefix) => Err(format!("it is not XML: the prefix {:?} is not declared", printable(&prefix))),
     };
@@ -182,7 +206,7 @@ fn element(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Element, 
 
 /// The reader lets anything pass as a name, and a name is written as it is.
 fn require_name(local: &str) -> Result<(), String> {
-    // Narrower than XML (1.0, 2.3) beyond Latin letters, never wider.
+    // Beyond ASCII too wide here and there: what not every reader takes is left out by name ([`Name::is_writable`]).
     let begins = |letter: char| letter.is_ascii_alphabetic() || letter == '_' || letter >= '\u{C0}' && letter.is_alphabetic();
     let goes_on = |letter: char| begins(letter) || letter.is_ascii_digit() || matches!(letter, '-' | '.');
     if local.starts_with(begins) && local.chars().all(goes_on) {
@@ -191,7 +215,7 @@ fn require_name(local: &str) -> Result<(), String> {
     Err(format!("it is not XML: {:?} is no name", printable(local)))
 }
 
-/// A packet of these properties. `known` names prefixes of namespaces; others get one each.
+/// A packet of these properties, whose names must be writable ([`Name::is_writable`]). `known` names prefixes of namespaces; others get one each.
 pub(super) fn packet(properties: &[Element], known: &[(&str, &str)]) -> Vec<u8> {
     let mut prefixes = BTreeMap::new();
     properties.iter().for_each(|property| collect(property, known, &mut prefixes));

@@ -1,5 +1,7 @@
 //! What a curator finds in a derivative's metadata.
 
+mod well_formed;
+
 use ::exif::{Context, In, Tag, Value};
 
 use super::*;
@@ -44,6 +46,7 @@ fn xmp_of(found: &Found, origin: &Origin<'_>, policy: Policy, room: Room) -> (St
     let (carried, account) = carry(found, origin, policy, room);
     let packet = carried.xmp.unwrap();
     assert!(packet.len() <= room.xmp && rdf::properties(&packet).is_ok());
+    well_formed::require(&packet).unwrap();
     (String::from_utf8(packet).unwrap(), account.dropped)
 }
 
@@ -208,4 +211,143 @@ fn an_editors_copyright_does_not_become_the_photographers() {
     let (carried, _) = carry(&found, &origin(), Policy::default(), ROOM);
     let copyright = carried.exif.iter().find(|field| field.tag == Tag::Copyright).unwrap();
     assert_eq!(format!("{:?}", copyright.value), format!("{pair:?}"));
+}
+
+#[test]
+fn whatever_stands_in_a_scans_packet_the_derivatives_is_well_formed() {
+    // {} are the places where something may stand: prefixes, namespaces, names, values, languages, text.
+    const PLACES: &str = "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' \
+        xmlns:dc='http://purl.org/dc/elements/1.1/' xmlns:xmpMM='http://ns.adobe.com/xap/1.0/mm/'>\
+        <rdf:Description rdf:about='{}' xmlns:q='http://q{}/' xmlns:r{}='urn:r' xmlns:s='{}' q:a{}='{}' s:b='1' q:b='2'>\
+        <dc:title><rdf:Alt><rdf:li xml:lang='x{}' q:c='{}' s:c=''>t{}</rdf:li></rdf:Alt></dc:title>\
+        <q:d rdf:resource='{}'>{}<![CDATA[{}]]></q:d><s:{} s:e='{}'/><{}/>\
+        <xmpMM:DocumentID>id{}</xmpMM:DocumentID><xmpMM:History><rdf:Seq><rdf:li s:action='{}' q:f='g'/></rdf:Seq></xmpMM:History>\
+        <dc:source s:h='{}'>end{}</dc:source></rdf:Description></rdf:RDF></x:xmpmeta>";
+    const HOSTILE: &[&str] = &[
+        "\u{0}",
+        "\u{1}",
+        "\u{B}",
+        "\u{1B}[2J",
+        "\u{7F}",
+        "\u{85}",
+        "\u{FFFE}",
+        "\u{FFFF}",
+        "\u{FDD0}",
+        "\u{10FFFF}",
+        "\u{202E}",
+        "\u{345}",
+        "\u{24B6}",
+        "\u{E01}\u{E31}",
+        "é",
+        "中",
+        "&#1;",
+        "&#xFFFF;",
+        "&#65;",
+        "&amp;",
+        "&lt;",
+        "&",
+        "<",
+        ">",
+        "]]>",
+        "\"",
+        "\t\n",
+        " ",
+        ":",
+        "/",
+        "http://www.w3.org/2000/xmlns/",
+        "http://www.w3.org/XML/1998/namespace",
+        "http://q/",
+        "1",
+        "-",
+        "xmlns",
+        "xml",
+        "urn:r",
+    ];
+    let mut random = fastrand::Rng::with_seed(2);
+    let places: Vec<&str> = PLACES.split("{}").collect();
+    let (mut read, mut left_out) = (0, 0);
+    for _ in 0..6000 {
+        let mut packet = Vec::new();
+        for place in &places {
+            packet.extend(place.as_bytes());
+            match random.u8(..30) {
+                0 => packet.extend((0..random.u8(1..4)).map(|_| random.u8(..))),
+                1 | 2 => packet.extend(random.choice(HOSTILE).unwrap().as_bytes()),
+                3 => packet.extend(random.char('\u{0}'..='\u{10FFFF}').to_string().as_bytes()),
+                // Most places must be sound, or nothing is read at all; this also closes the element without a name.
+                _ => packet.push(b'k'),
+            }
+        }
+        packet.pop();
+        let shown = String::from_utf8_lossy(&packet).escape_debug().to_string();
+        let found = Found { xmp: Some(packet), ..Found::default() };
+        let (carried, account) = carry(&found, &origin(), Policy::default(), ROOM);
+        let packet = carried.xmp.unwrap();
+        let told = well_formed::require(&packet);
+        assert!(told.is_ok(), "{told:?} in {} of {shown}", String::from_utf8_lossy(&packet));
+        assert!(String::from_utf8_lossy(&packet).contains("<Iptc4xmpExt:DigitalSourceType>"));
+        let words = account.dropped.join("; ");
+        assert!(!words.chars().any(|letter| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r')), "{words:?}");
+        read += usize::from(!words.contains("the XMP packet"));
+        left_out += usize::from(words.contains("XML does not allow"));
+    }
+    assert!(read > 1000 && left_out > 100, "{read} were read and of {left_out} something was left out");
+}
+
+#[test]
+fn what_stands_in_a_namespace_with_forbidden_characters_is_left_out_by_name() {
+    let inner = "<q:shelf xmlns:q='http://q\u{1}q/'>A 12</q:shelf><dc:source q:row='3' xmlns:q='http://q\u{FFFF}/'>kept</dc:source>\
+                 <r:shelf xmlns:r='http://r/?a=1&amp;b=2'>B 7</r:shelf>";
+    let found = Found { xmp: Some(packet(inner)), ..Found::default() };
+    let (text, dropped) = xmp_of(&found, &origin(), Policy::default(), ROOM);
+    assert!(!text.contains("A 12") && text.contains(">kept<") && text.contains("B 7"), "{text}");
+    assert!(text.contains("\"http://r/?a=1&amp;b=2\"") && !text.contains("amp;amp;"), "{text}");
+    assert!(
+        dropped.len() == 2 && dropped[0].contains(":shelf") && dropped[1].starts_with("parts of XMP's dc:source"),
+        "{dropped:?}"
+    );
+}
+
+#[test]
+fn a_slash_more_or_less_makes_no_second_word_on_where_the_picture_comes_from() {
+    for namespace in [
+        "http://iptc.org/std/Iptc4xmpExt/2008-02-29",
+        "https://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+        "http://iptc.org/std/Iptc4xmpExt/2008-02-29//",
+        "http://iptc.org/std/Iptc4xmpExt/2008-02-29#",
+        "http://iptc.org/std/Iptc4xmpExt/2008-02-2&#57;",
+    ] {
+        let inner = format!(
+            "<e:DigitalSourceType xmlns:e='{namespace}'>http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture</e:DigitalSourceType>\
+             <e:AISystemUsed xmlns:e='{namespace}'>none</e:AISystemUsed><e:Event xmlns:e='{namespace}'>a fair</e:Event>\
+             <m:DocumentID xmlns:m='https://ns.adobe.com/xap/1.0/mm'>xmp.did:scan</m:DocumentID>"
+        );
+        let found = Found { xmp: Some(packet(&inner)), ..Found::default() };
+        let (text, dropped) = xmp_of(&found, &origin(), Policy::default(), ROOM);
+        assert!(!text.contains("digitalCapture") && !text.contains(">none<") && text.contains("a fair"), "{namespace}: {text}");
+        assert_eq!(text.matches(":DigitalSourceType>").count(), 2, "one element: {text}");
+        assert!(text.contains("<stRef:documentID>xmp.did:scan<") && dropped.is_empty(), "{text} {dropped:?}");
+    }
+}
+
+#[test]
+fn coordinates_of_whatever_vocabulary_are_a_place() {
+    let spaces = "xmlns:d='http://www.dji.com/drone-dji/1.0/' xmlns:geo='http://www.w3.org/2003/01/geo/wgs84_pos#' \
+                  xmlns:geo2='https://www.w3.org/2003/01/geo/wgs84_pos' xmlns:rss='http://www.georss.org/georss'";
+    let inner = format!(
+        "<d:GpsLatitude {spaces}>+52.51</d:GpsLatitude><d:GpsLongitude {spaces}>+52.52</d:GpsLongitude>\
+         <d:AbsoluteAltitude {spaces}>+52.53</d:AbsoluteAltitude><d:RelativeAltitude {spaces}>+52.54</d:RelativeAltitude>\
+         <geo:lat {spaces}>52.55</geo:lat><geo2:long {spaces}>52.56</geo2:long><rss:point {spaces}>52.57 13.4</rss:point>\
+         <museum:gpsposition>52.58</museum:gpsposition><museum:siteLongitude>52.59</museum:siteLongitude>\
+         <Iptc4xmpExt:LocationCreated><rdf:Bag><rdf:li geo:lat='52.60' {spaces} rdf:parseType='Resource'>\
+         <Iptc4xmpExt:City>Berlin</Iptc4xmpExt:City><exif:GPSLatitude>52,61N</exif:GPSLatitude></rdf:li></rdf:Bag></Iptc4xmpExt:LocationCreated>\
+         <xmpMM:History><rdf:Seq><rdf:li stEvt:action='saved' exif:GPSLatitude='52,62N'/></rdf:Seq></xmpMM:History><d:Model {spaces}>M3</d:Model>"
+    );
+    let found = Found { xmp: Some(packet(&inner)), ..Found::default() };
+    let (text, dropped) = xmp_of(&found, &origin(), Policy { strip_gps: true, ..Policy::default() }, ROOM);
+    assert!(!text.contains("52."), "{text}");
+    assert!(!text.contains("52,") && text.contains("Berlin") && text.contains(">M3<"), "{text}");
+    assert_eq!(dropped, ["the place of XMP's GPS, as the collection asks"]);
+    let (whole, dropped) = xmp_of(&found, &origin(), Policy::default(), ROOM);
+    assert!(whole.contains("52.51") && whole.contains("52.57") && dropped.is_empty(), "{whole} {dropped:?}");
 }

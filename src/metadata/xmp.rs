@@ -25,6 +25,10 @@ const REGIONS: &str = "http://www.metadataworkinggroup.com/schemas/regions/";
 /// Our own: nothing standard holds digests, a recipe or a job.
 pub(super) const OWN: &str = "urn:autochrome:provenance/1/";
 
+/// W3C's vocabulary of latitude, longitude and altitude, and GeoRSS's of points and outlines.
+const GEO: &str = "http://www.w3.org/2003/01/geo/wgs84_pos#";
+const GEO_RSS: &str = "http://www.georss.org/georss";
+
 /// Prefixes that people know.
 const PREFIXES: &[(&str, &str)] = &[
     ("dc", DC),
@@ -46,6 +50,9 @@ const PREFIXES: &[(&str, &str)] = &[
     ("mwg-rs", REGIONS),
     ("xmpBJ", "http://ns.adobe.com/xap/1.0/bj/"),
     ("cc", "http://creativecommons.org/ns#"),
+    ("crs", CAMERA_RAW),
+    ("geo", GEO),
+    ("georss", GEO_RSS),
 ];
 
 /// What of the namespaces that describe a file's samples is said of the picture instead.
@@ -66,9 +73,30 @@ enum Fate {
     Dropped,
 }
 
+/// The namespace that is meant. Some writers leave the last slash or hash out, or write one too many, or https, and some readers take
+/// that for the same: what is said of the old file must not stand there beside what is said of the derivative.
+fn meant(namespace: &str) -> &str {
+    fn bare(namespace: &str) -> &str {
+        let rest = namespace.strip_prefix("http://").or_else(|| namespace.strip_prefix("https://"));
+        rest.unwrap_or(namespace).trim_end_matches(['/', '#'])
+    }
+    let (known, wanted) = (PREFIXES.iter().map(|(_, known)| *known).chain([NOTE]), bare(namespace));
+    known.into_iter().find(|known| bare(known) == wanted).unwrap_or(namespace)
+}
+
+/// Whether a name stands for coordinates: EXIF's and whoever else's GPS, the pilots' words of drones (AbsoluteAltitude), vocabularies
+/// of places. Names of places are not meant.
+fn is_place(name: &Name) -> bool {
+    let local = name.local.to_ascii_lowercase();
+    local.starts_with("gps")
+        || local.ends_with("altitude")
+        || ["latitude", "longitude"].into_iter().any(|word| local.contains(word))
+        || matches!(meant(&name.namespace), GEO | GEO_RSS)
+}
+
 fn fate(name: &Name, turned: bool) -> Fate {
     let local = name.local.as_str();
-    match name.namespace.as_str() {
+    match meant(&name.namespace) {
         MM => Fate::Replaced,
         XMP if XMP_REPLACED.contains(&local) => Fate::Replaced,
         XMP if local == "Thumbnails" => Fate::Dropped,
@@ -88,7 +116,7 @@ fn fate(name: &Name, turned: bool) -> Fate {
 
 /// The derivative's packet, at most `limit` bytes: where the scan's properties do not fit, the longest are left out and named.
 pub(super) fn merged(found: Option<&[u8]>, origin: &Origin<'_>, policy: Policy, limit: usize, dropped: &mut Dropped) -> Vec<u8> {
-    let scan = match found.map(properties) {
+    let mut scan = match found.map(properties) {
         None => Vec::new(),
         Some(Ok(properties)) => properties,
         Some(Err(why)) => {
@@ -96,11 +124,14 @@ pub(super) fn merged(found: Option<&[u8]>, origin: &Origin<'_>, policy: Policy, 
             Vec::new()
         }
     };
+    require_writable(&mut scan, dropped);
+    if policy.strip_gps && strip(&mut scan, &|name| !is_place(name)) {
+        dropped.say("the place of XMP's GPS, as the collection asks");
+    }
     let own = own(&scan, origin, policy, limit, dropped);
-    let is_place = |name: &Name| name.namespace == EXIF && name.local.starts_with("GPS");
-    let mut names: BTreeSet<Name> = own.iter().map(|property| property.name.clone()).collect();
-    let (mut kept, mut places) = (Vec::new(), false);
-    for mut property in scan {
+    let said: BTreeSet<Name> = own.iter().map(|property| property.name.clone()).collect();
+    let (mut names, mut kept) = (BTreeSet::new(), Vec::new());
+    for property in scan {
         match fate(&property.name, origin.turned) {
             Fate::Replaced => continue,
             Fate::Dropped => {
@@ -109,21 +140,31 @@ pub(super) fn merged(found: Option<&[u8]>, origin: &Origin<'_>, policy: Policy, 
             }
             Fate::Kept => {}
         }
-        if policy.strip_gps && property.has(&is_place) {
-            places = true;
-            if is_place(&property.name) {
-                continue;
-            }
-            property.prune(&|name| !is_place(name));
-        }
-        if names.insert(property.name.clone()) {
+        let is_said = said.contains(&Name::new(meant(&property.name.namespace), &property.name.local));
+        if !is_said && names.insert(property.name.clone()) {
             kept.push((packet(std::slice::from_ref(&property), PREFIXES).len(), property));
         }
     }
-    if places {
-        dropped.say("the place of XMP's GPS, as the collection asks");
-    }
     fitted(kept, own, limit, dropped)
+}
+
+/// Leaves out whatever stands under a name that is not kept, whole properties and parts of them. Whether there was any.
+fn strip(scan: &mut Vec<Element>, keeps: &impl Fn(&Name) -> bool) -> bool {
+    let any = scan.iter().any(|property| property.has(&|name| !keeps(name)));
+    scan.retain(|property| keeps(&property.name));
+    scan.iter_mut().for_each(|property| property.prune(keeps));
+    any
+}
+
+/// Leaves out what not every reader of XML would take: with it the whole packet would be unread, and the word on the machine's colour in
+/// it. Such a namespace is not cleaned, because it could become another that means something.
+fn require_writable(scan: &mut Vec<Element>, dropped: &mut Dropped) {
+    for property in scan.iter().filter(|property| property.has(&|name| !name.is_writable())) {
+        let what = if property.name.is_writable() { "parts of XMP's" } else { "XMP's" };
+        dropped
+            .say(format!("{what} {}: its name or namespace has characters that XML does not allow there", shown(&property.name)));
+    }
+    strip(scan, &Name::is_writable);
 }
 
 /// The scan's properties and the derivative's own as one packet; the longest of the scan's are left out where all do not fit.
@@ -151,17 +192,22 @@ fn fitted(mut kept: Vec<(usize, Element)>, own: Vec<Element>, limit: usize, drop
 }
 
 fn shown(name: &Name) -> String {
-    let prefix = PREFIXES.iter().find(|(_, namespace)| *namespace == name.namespace).map(|(prefix, _)| *prefix);
+    let prefix = PREFIXES.iter().find(|(_, namespace)| *namespace == meant(&name.namespace)).map(|(prefix, _)| *prefix);
     format!("{}:{}", prefix.unwrap_or("(another namespace)"), printable(&name.local))
 }
 
 /// Longest identifier of a scan that is repeated, bytes.
 const MAX_ID: usize = 1 << 10;
 
+/// Whether it is this property of media management.
+fn is_mm(property: &Element, local: &str) -> bool {
+    meant(&property.name.namespace) == MM && property.name.local == local
+}
+
 /// What the derivative says of itself.
 fn own(scan: &[Element], origin: &Origin<'_>, policy: Policy, limit: usize, dropped: &mut Dropped) -> Vec<Element> {
     let of_scan = |local: &str| {
-        let found = scan.iter().find(|one| one.name.is(MM, local)).map(|one| one.text.trim().to_owned());
+        let found = scan.iter().find(|one| is_mm(one, local)).map(|one| one.text.trim().to_owned());
         found.filter(|id| !id.is_empty() && id.len() <= MAX_ID)
     };
     let (document, original) = (of_scan("DocumentID"), of_scan("OriginalDocumentID"));
@@ -203,7 +249,7 @@ fn own(scan: &[Element], origin: &Origin<'_>, policy: Policy, limit: usize, drop
 
 /// The scan's history with one more event. It may take a quarter of the packet; where it is longer, the oldest events go.
 fn history(scan: &[Element], origin: &Origin<'_>, instance: &str, limit: usize, dropped: &mut Dropped) -> Element {
-    let before = scan.iter().find(|one| one.name.is(MM, "History")).and_then(|history| history.children.first());
+    let before = scan.iter().find(|one| is_mm(one, "History")).and_then(|history| history.children.first());
     let before = before.map(|before| before.children.as_slice()).unwrap_or_default();
     let mut length = 0;
     let fits = |event: &&Element| {

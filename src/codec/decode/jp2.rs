@@ -6,7 +6,7 @@
 
 mod boxes;
 
-use hayro_jpeg2000::{ColorSpace, DecodeSettings, DecoderContext, Image};
+use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
 
 use self::boxes::Outline;
 use super::{Stored, decode_cost_bytes, without_inks};
@@ -27,7 +27,8 @@ fn unsupported(what: impl Into<String>) -> DecodeError {
 
 pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
     let outline = Outline::read(bytes)?;
-    let image = open(bytes, &outline, limits)?;
+    let bytes = outline.closed(bytes);
+    let image = open(&bytes, &outline, limits)?;
     header(&outline, &image)
 }
 
@@ -65,7 +66,8 @@ fn header(outline: &Outline<'_>, image: &Image<'_>) -> Result<ScanHeader, Decode
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
     let outline = Outline::read(bytes)?;
-    let image = open(bytes, &outline, limits)?;
+    let bytes = outline.closed(bytes);
+    let image = open(&bytes, &outline, limits)?;
     let header = header(&outline, &image)?;
     header.reserve(decode_cost_bytes(&header))?;
     let mut context = DecoderContext::default();
@@ -83,10 +85,8 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     } else {
         Samples::U16(interleaved(&planes, 65_535.0, |value| value as u16))
     };
-    let mut declared = Declared::default();
-    if let ColorSpace::Icc { profile, .. } = image.color_space() {
-        declared.icc = Some(profile.clone());
-    }
+    // As it stands in the file: the library keeps to itself those that do not suit the components.
+    let mut declared = Declared { icc: outline.icc.map(<[u8]>::to_vec), ..Declared::default() };
     let samples = without_inks(samples, header.is_separation, &mut declared);
     let image = ScanImage::new(header.size, header.channels, samples).ok_or_else(|| damaged("it has too few samples"))?;
     let mut metadata = Found::default();
@@ -96,8 +96,11 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     let (xmp, iptc) = (block("the XMP packet", outline.xmp, MAX_XMP), block("IPTC-IIM", outline.iptc, MAX_IPTC));
     (metadata.xmp, metadata.iptc) = (xmp, iptc);
     let found = outline.exif.map(|block| exif::read(block, &mut metadata)).unwrap_or_default();
+    let [captured, shown] =
+        outline.resolutions.map(|resolution| exif::usable(resolution, "the JPEG 2000's resolution", &mut metadata));
+    let dpi = captured.or(shown).or(found.dpi);
     // A JP2 is stored upright; what EXIF says of orientation in one is about the file it was made from.
-    Ok(Stored { header, image, orientation: None, dpi: outline.dpi.or(found.dpi), declared, metadata, other_pages: Vec::new() })
+    Ok(Stored { header, image, orientation: None, dpi, declared, metadata, other_pages: Vec::new() })
 }
 
 /// Planes of 0 to their own largest value as pixels of 0 to `most`.

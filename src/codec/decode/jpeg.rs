@@ -13,6 +13,7 @@ use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
 
 use self::stream::{Colour, Head};
 use super::{Stored, decode_cost_bytes, without_inks};
@@ -72,7 +73,11 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, mut samples: Vec<u8>) 
         .jpeg_set_out_colorspace(output);
     let picture = head.picture(bytes)?;
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&picture), options);
-    let damaged = |error| DecodeError::damaged(Format::Jpeg, error);
+    let damaged = |error: DecodeErrors| {
+        // Some of the library's texts stand in quotation marks.
+        let text = error.to_string();
+        DecodeError::damaged(Format::Jpeg, format!("its data cannot be decoded ({})", text.trim_matches('"')))
+    };
     decoder.decode_headers().map_err(damaged)?;
     let stored = if header.is_separation { 4 * header.size.pixels() } else { header.picture_bytes() };
     let wanted = usize::try_from(stored).ok();
@@ -83,6 +88,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, mut samples: Vec<u8>) 
     decoder.decode_into(&mut samples).map_err(damaged)?;
     let mut metadata = head.metadata();
     let found = head.exif.map(|block| exif::read(block, &mut metadata)).unwrap_or_default();
+    let dpi = exif::usable(head.dpi.clone(), "JFIF's resolution", &mut metadata);
     let mut declared = Declared { exif_colour_space: found.colour_space, ..Declared::default() };
     match head.icc() {
         Ok(icc) => declared.icc = icc,
@@ -98,7 +104,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits, mut samples: Vec<u8>) 
         header,
         image,
         orientation: found.orientation,
-        dpi: head.dpi.or(found.dpi),
+        dpi: dpi.or(found.dpi),
         declared,
         metadata,
         other_pages: Vec::new(),

@@ -294,6 +294,34 @@ mod tests {
     }
 
     #[test]
+    fn what_jfif_and_exif_say_of_a_jpeg_and_cannot_be_used_is_told() {
+        let carried = Carried { dpi: Some((300.0, 300.0)), ..Carried::default() };
+        let whole = encode(&picture(40, 30, Channels::Grey, 8), Format::Jpeg, &EncodeSettings::default(), &carried).unwrap();
+        let jfif = whole.windows(5).position(|five| five == b"JFIF\0").unwrap();
+        let read = |unit: u8, density: u16, exif: &[u8]| {
+            let mut bytes = whole.clone();
+            bytes[jfif + 7] = unit;
+            bytes[jfif + 8..jfif + 12].copy_from_slice(&[density.to_be_bytes(), density.to_be_bytes()].concat());
+            let payload = [b"Exif\0\0", exif].concat();
+            let segment = [&[0xFF, 0xE1], &(payload.len() as u16 + 2).to_be_bytes()[..], &payload].concat();
+            let bytes = if exif.is_empty() { bytes } else { [&bytes[..2], &segment, &bytes[2..]].concat() };
+            let scan = decode(&bytes, &DecodeLimits::default()).unwrap();
+            (scan.dpi, scan.metadata.dropped.into_words().join("; "))
+        };
+        assert_eq!(read(1, 300, b""), (Some((300.0, 300.0)), String::new()));
+        assert_eq!(read(0, 1, b""), (None, String::new()), "a mere shape of pixels");
+        assert_eq!(read(1, 0, b""), (None, "JFIF's resolution: 0 pixels an inch cannot be a scan's".to_owned()));
+        assert!(read(9, 300, b"").1.contains("unit 9"));
+        let (dpi, words) = read(1, 0, &crate::codec::samples::exif_block(9, Some((600, 600))));
+        assert!(
+            dpi == Some((600.0, 600.0)) && words.contains("JFIF's resolution") && words.contains("orientation: 9"),
+            "{words}"
+        );
+        let (dpi, words) = read(1, 300, &crate::codec::samples::exif_block(1, Some((0, 600))));
+        assert!(dpi == Some((300.0, 300.0)) && words.contains("EXIF's resolution: 0 × 600"), "{words}");
+    }
+
+    #[test]
     fn pictures_in_colour_carry_a_profile_and_greys_need_none() {
         for format in [Format::Jpeg, Format::Png, Format::Tiff] {
             for channels in ALL_CHANNELS {

@@ -30,8 +30,17 @@ fn failed(error: DecodingError) -> DecodeError {
         DecodingError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
             DecodeError::truncated(Format::Png, "a chunk is cut or its end chunk is missing")
         }
+        DecodingError::Format(error) => DecodeError::damaged(Format::Png, words(&error.to_string())),
         error => DecodeError::damaged(Format::Png, error),
     }
+}
+
+/// The library's text for a break of the rules, behind words for people. Of a wrong checksum it has two numbers, which say nothing.
+fn words(text: &str) -> String {
+    if text.starts_with("CRC error") {
+        return "a checksum is wrong: some of its bytes are not those that were written".to_owned();
+    }
+    format!("it breaks the rules of PNG ({})", text.trim_end_matches('.'))
 }
 
 pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
@@ -100,9 +109,7 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     let info = reader.info();
     let mut metadata = text::metadata(bytes);
     let found = info.exif_metadata.as_deref().map(|block| exif::read(block, &mut metadata)).unwrap_or_default();
-    let chunk = info.pixel_dims.filter(|dims| dims.unit == Unit::Meter);
-    let dpi =
-        chunk.and_then(|dims| exif::plausible(f64::from(dims.xppu) * METRES_PER_INCH, f64::from(dims.yppu) * METRES_PER_INCH));
+    let dpi = exif::usable(resolution(info, bytes), "the PNG's resolution", &mut metadata);
     let mut declared = declared(info, found.colour_space);
     // The library says nothing of a profile that does not unpack.
     if declared.icc.is_none() && chunk::all(bytes).any(|(kind, _)| kind == *b"iCCP") {
@@ -112,11 +119,36 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
         header,
         image,
         orientation: found.orientation,
-        dpi: dpi.or(found.dpi),
+        dpi: finer(dpi, found.dpi),
         declared,
         metadata,
         other_pages: Vec::new(),
     })
+}
+
+/// Resolution by the pHYs chunk; without a unit it is a mere aspect ratio.
+fn resolution(info: &Info<'_>, bytes: &[u8]) -> exif::Resolution {
+    match info.pixel_dims {
+        Some(dims) if dims.unit == Unit::Meter => {
+            exif::plausible(f64::from(dims.xppu) * METRES_PER_INCH, f64::from(dims.yppu) * METRES_PER_INCH)
+        }
+        Some(_) => Ok(None),
+        // The library says nothing of a chunk that it does not understand.
+        None if chunk::all(bytes).any(|(kind, _)| kind == *b"pHYs") => Err("its chunk pHYs cannot be understood".to_owned()),
+        None => Ok(None),
+    }
+}
+
+/// The chunk's resolution, unless EXIF's is the same but for the chunk's rounding to whole pixels a metre.
+fn finer(chunk: Option<(f64, f64)>, exif: Option<(f64, f64)>) -> Option<(f64, f64)> {
+    // Half a pixel a metre is 0.0127 pixels an inch; EXIF's fraction may be rounded too.
+    const ROUNDING: f64 = 0.02;
+    let same =
+        |(x, y): (f64, f64), (other_x, other_y): (f64, f64)| (x - other_x).abs() < ROUNDING && (y - other_y).abs() < ROUNDING;
+    match (chunk, exif) {
+        (Some(chunk), Some(exif)) if same(chunk, exif) => Some(exif),
+        (chunk, exif) => chunk.or(exif),
+    }
 }
 
 fn declared(info: &Info<'_>, exif_colour_space: Option<u32>) -> Declared {

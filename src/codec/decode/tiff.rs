@@ -25,6 +25,7 @@ use self::bands::Opening;
 use self::facts::{Facts, number};
 use self::palette::{Overlaid, Palette};
 use super::Stored;
+use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{DecodeError, Format};
 use crate::colour::{Declared, Inks};
@@ -39,7 +40,9 @@ const TILE_BYTES: usize = 4 << 20;
 
 fn failed(error: TiffError) -> DecodeError {
     match error {
-        TiffError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => DecodeError::truncated(Format::Tiff, error),
+        TiffError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            DecodeError::truncated(Format::Tiff, "what its tags point at is cut or lies beyond its end")
+        }
         TiffError::UnsupportedError(error) => DecodeError::unsupported(Format::Tiff, error.to_string()),
         error => DecodeError::damaged(Format::Tiff, error),
     }
@@ -54,9 +57,11 @@ pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHea
 pub(super) fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Stored<Bands<'a>>, DecodeError> {
     let (chosen, mut facts, other_pages) = choose(bytes, limits)?;
     let Chosen { mut decoder, opening } = chosen;
-    let metadata = blocks::read(&mut decoder);
+    let mut metadata = blocks::read(&mut decoder);
     let oddities = facts.oddity.take().into_iter().collect();
-    let (orientation, dpi, header) = (facts.orientation, facts.dpi, facts.header());
+    let orientation = exif::usable(facts.orientation.clone(), "the TIFF's orientation", &mut metadata);
+    let dpi = exif::usable(facts.dpi.clone(), "the TIFF's resolution", &mut metadata);
+    let header = facts.header();
     let icc = facts.icc.take();
     let mut declared = Declared { icc, exif_colour_space: facts.exif_colour_space, oddities, ..Declared::default() };
     let inks = facts.is_separation.then(|| Inks::of(declared.icc.as_deref()));

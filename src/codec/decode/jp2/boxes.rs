@@ -1,8 +1,10 @@
 //! The boxes of a JP2 file (T.800, annex I) and the outermost markers of its codestream (annex A): what they say, and whether they are all
 //! there. Decodes no coefficient.
 
+use std::borrow::Cow;
+
 use super::{damaged, unsupported};
-use crate::codec::exif::{self};
+use crate::codec::exif::{self, Resolution};
 use crate::codec::{DecodeError, Format};
 use crate::imaging::Size;
 
@@ -30,7 +32,12 @@ pub(super) struct Outline<'a> {
     pub(super) size: Size,
     /// Bits of the deepest component, or of the palette's entries.
     pub(super) bits: u8,
-    pub(super) dpi: Option<(f64, f64)>,
+    /// What the scanner captured, and what a screen should show.
+    pub(super) resolutions: [Resolution; 2],
+    /// The ICC profile, whatever it is for.
+    pub(super) icc: Option<&'a [u8]>,
+    /// Where in the file a tile-part gives 0 for its length, and the length that it has.
+    open_end: Option<(usize, u32)>,
     pub(super) xmp: Option<&'a [u8]>,
     pub(super) exif: Option<&'a [u8]>,
     pub(super) iptc: Option<&'a [u8]>,
@@ -75,11 +82,12 @@ fn next(bytes: &[u8]) -> Result<Next<'_>, DecodeError> {
 impl<'a> Outline<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         if bytes.starts_with(SOC_SIZ) {
-            let (size, bits) = codestream(bytes)?;
-            return Ok(Self { size, bits, dpi: None, xmp: None, exif: None, iptc: None });
+            let Picture { size, bits, open_end } = codestream(bytes)?;
+            let resolutions = [Ok(None), Ok(None)];
+            return Ok(Self { size, bits, resolutions, icc: None, open_end, xmp: None, exif: None, iptc: None });
         }
         let (mut picture, mut palette, mut rest) = (None, None, bytes);
-        let (mut dpi, mut xmp, mut exif, mut iptc) = (None, None, None, None);
+        let (mut resolutions, mut colour, mut xmp, mut exif, mut iptc) = (None, None, None, None, None);
         while !rest.is_empty() {
             let (kind, content, behind) = next(rest)?;
             rest = behind;
@@ -90,14 +98,23 @@ impl<'a> Outline<'a> {
                         let (kind, content, behind) = next(inner)?;
                         inner = behind;
                         match &kind {
-                            b"colr" => require_known_space(content)?,
+                            b"colr" => {
+                                require_known_space(content)?;
+                                // Further ones must mean the same and are passed over, as the decoder does (I.5.3.3).
+                                colour = colour.or(Some(content));
+                            }
                             b"pclr" => palette = content.get(3).map(|bits| (bits & 0x7F) + 1),
-                            b"res " => dpi = dpi.or_else(|| resolution(content)),
+                            b"res " => resolutions = resolutions.or_else(|| Some(resolutions_of(content))),
                             _ => {}
                         }
                     }
                 }
-                b"jp2c" if picture.is_none() => picture = Some(codestream(content)?),
+                b"jp2c" if picture.is_none() => {
+                    let mut found = codestream(content)?;
+                    let begin = bytes.len() - rest.len() - content.len();
+                    found.open_end = found.open_end.map(|(at, length)| (begin + at, length));
+                    picture = Some(found);
+                }
                 b"jp2c" => return Err(unsupported("several codestreams in one file")),
                 b"uuid" => match content.split_at_checked(16) {
                     Some((XMP, block)) => xmp = Some(block),
@@ -108,8 +125,29 @@ impl<'a> Outline<'a> {
                 _ => {}
             }
         }
-        let (size, bits) = picture.ok_or_else(|| truncated("it has no codestream"))?;
-        Ok(Self { size, bits: palette.unwrap_or(bits), dpi, xmp, exif, iptc })
+        let Picture { size, bits, open_end } = picture.ok_or_else(|| truncated("it has no codestream"))?;
+        let resolutions = resolutions.unwrap_or([Ok(None), Ok(None)]);
+        let icc = colour.and_then(profile);
+        Ok(Self { size, bits: palette.unwrap_or(bits), resolutions, icc, open_end, xmp, exif, iptc })
+    }
+
+    /// The file with the length of every tile-part given: the decoder takes the end marker for a part of one that runs up to it.
+    pub(super) fn closed(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let Some((at, length)) = self.open_end else { return Cow::Borrowed(bytes) };
+        let mut closed = bytes.to_vec();
+        if let Some(field) = closed.get_mut(at..at + 4) {
+            field.copy_from_slice(&length.to_be_bytes());
+        }
+        Cow::Owned(closed)
+    }
+}
+
+/// The profile in a colour box, restricted (method 2) or of any kind (method 3, T.801); it stands behind method, precedence and
+/// approximation.
+fn profile(colr: &[u8]) -> Option<&[u8]> {
+    match colr {
+        [2 | 3, _, _, profile @ ..] => Some(profile),
+        _ => None,
     }
 }
 
@@ -127,11 +165,10 @@ fn require_known_space(colr: &[u8]) -> Result<(), DecodeError> {
     }
 }
 
-/// Pixels an inch from the resolution superbox; what the scanner captured goes before what a screen should show.
-fn resolution(mut content: &[u8]) -> Option<(f64, f64)> {
-    let mut found = None;
-    while !content.is_empty() {
-        let (kind, value, rest) = next(content).ok()?;
+/// The resolutions in the superbox of them: of capture and of display.
+fn resolutions_of(mut content: &[u8]) -> [Resolution; 2] {
+    let (mut captured, mut shown) = (Ok(None), Ok(None));
+    while let Ok((kind, value, rest)) = next(content) {
         content = rest;
         let axis = |at: usize, exponent: usize| {
             let exponent = i32::from(value.get(exponent)?.cast_signed());
@@ -139,14 +176,14 @@ fn resolution(mut content: &[u8]) -> Option<(f64, f64)> {
             Some(pixels_a_metre * METRES_PER_INCH)
         };
         // Vertical stands first.
-        let both = || exif::plausible(axis(4, 9)?, axis(0, 8)?);
+        let both = axis(4, 9).zip(axis(0, 8)).map_or_else(|| Err("its box is cut".to_owned()), |(x, y)| exif::plausible(x, y));
         match &kind {
-            b"resc" => found = both().or(found),
-            b"resd" => found = found.or_else(both),
+            b"resc" => captured = both,
+            b"resd" => shown = both,
             _ => {}
         }
     }
-    found
+    [captured, shown]
 }
 
 /// Tiles along one axis of the grid (B.3).
@@ -154,8 +191,16 @@ fn tiles(grid: u32, tile: u32, offset: u32) -> Option<u64> {
     (tile > 0).then(|| grid.checked_sub(offset).map(|length| u64::from(length.div_ceil(tile)))).flatten()
 }
 
+/// What the markers of a codestream say.
+struct Picture {
+    size: Size,
+    bits: u8,
+    /// As in [`Outline`], counted from the codestream's beginning.
+    open_end: Option<(usize, u32)>,
+}
+
 /// Size and depth from a codestream whose tile-parts are all there.
-fn codestream(bytes: &[u8]) -> Result<(Size, u8), DecodeError> {
+fn codestream(bytes: &[u8]) -> Result<Picture, DecodeError> {
     const CUT: &str = "its codestream is cut";
     if !bytes.starts_with(SOC_SIZ) {
         return Err(damaged("its codestream does not begin as one"));
@@ -182,18 +227,30 @@ fn codestream(bytes: &[u8]) -> Result<(Size, u8), DecodeError> {
     if bits > 16 {
         return Err(unsupported(format!("{bits} bits a sample")));
     }
-    let mut at = 2;
+    let (mut at, mut open_end) = (2, None);
     loop {
         let marker = be16(bytes, at).ok_or_else(cut)?;
         match marker {
-            EOC if seen.iter().all(|&seen| seen) => return Ok((Size::new(width, height), bits)),
+            EOC if seen.iter().all(|&seen| seen) => {
+                return Ok(Picture { size: Size::new(width, height), bits, open_end });
+            }
             EOC => return Err(truncated("tiles of its picture are missing")),
             SOT => {
                 let tile = usize::from(be16(bytes, at + 4).ok_or_else(cut)?);
                 *seen.get_mut(tile).ok_or_else(|| damaged("a tile-part is of no tile of its picture"))? = true;
                 let length = at32(at + 6)? as usize;
-                // 0: up to the end marker, which must be the last two bytes then (A.4.2).
-                let end = if length == 0 { bytes.len().checked_sub(2).ok_or_else(cut)? } else { at.saturating_add(length) };
+                let end = match length {
+                    // The last one may run up to the end marker, which must be the last two bytes then (A.4.2).
+                    0 => {
+                        let end = bytes.len().saturating_sub(2);
+                        if be16(bytes, end) != Some(EOC) {
+                            return Err(truncated("its end marker is missing"));
+                        }
+                        open_end = u32::try_from(end.saturating_sub(at)).ok().map(|length| (at + 6, length));
+                        end
+                    }
+                    length => at.saturating_add(length),
+                };
                 if end <= at {
                     return Err(damaged("a tile-part has no length"));
                 }

@@ -1,7 +1,9 @@
 //! Small files that OpenJPEG has written without loss.
 
 use super::*;
+use crate::codec::samples::exif_block;
 use crate::codec::{decode, read_header};
+use crate::colour::{Basis, Colour, srgb_profile};
 use crate::imaging::Size;
 
 const GREY_8: &[u8] = include_bytes!("../../../../tests/fixtures/jpeg2000/grey8.jp2");
@@ -89,4 +91,92 @@ fn a_tile_that_is_missing_is_an_error_and_so_are_tiles_without_number() {
         bytes[size + at..size + at + 4].copy_from_slice(&1_u32.to_be_bytes());
     }
     assert!(matches!(decode(&bytes, &DecodeLimits::default()), Err(DecodeError::Damaged { .. })));
+}
+
+fn boxed(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    [&(content.len() as u32 + 8).to_be_bytes(), &kind[..], content].concat()
+}
+
+/// The file with another colour box, and more boxes behind it in the header.
+fn with_header(file: &[u8], colr: Option<&[u8]>, more: &[u8]) -> Vec<u8> {
+    let at = |kind: &[u8; 4]| file.windows(4).position(|four| four == kind).unwrap() - 4;
+    let (header, old, codestream) = (at(b"jp2h"), at(b"colr"), at(b"jp2c"));
+    let colr = colr.map_or_else(|| file[old..codestream].to_vec(), |colr| boxed(b"colr", colr));
+    let inner = [&file[header + 8..old], &colr, more].concat();
+    [&file[..header], &boxed(b"jp2h", &inner), &file[codestream..]].concat()
+}
+
+fn scan(bytes: &[u8]) -> crate::codec::DecodedScan {
+    decode(bytes, &DecodeLimits::default()).unwrap()
+}
+
+#[test]
+fn a_profile_is_handed_over_whether_it_suits_the_samples_or_not() {
+    let mut for_inks = srgb_profile().to_vec();
+    for_inks[16..20].copy_from_slice(b"CMYK");
+    for (file, method, profile, is_used) in [
+        (RGB_8, 2, srgb_profile(), true),
+        (RGB_8, 3, srgb_profile(), true),
+        // Neutrals of the profile, as in every other format.
+        (GREY_8, 2, srgb_profile(), true),
+        (GREY_8, 2, &for_inks, false),
+        (RGB_8, 2, &for_inks, false),
+        (RGB_8, 2, b"no profile", false),
+        (GREY_16, 2, b"", false),
+    ] {
+        let found = scan(&with_header(file, Some(&[&[method, 0, 0], profile].concat()), &[]));
+        assert_eq!(found.image, scan(file).image, "samples are as they are stored");
+        assert_eq!(found.declared.icc.as_deref(), Some(profile));
+        let colour = Colour::of(&found.declared, found.image.channels(), found.image.bit_depth());
+        let meaning = colour.meaning();
+        assert_eq!((meaning.basis, meaning.oddities.is_empty()), (if is_used { Basis::Icc } else { Basis::Assumed }, is_used));
+    }
+    assert_eq!(scan(RGB_8).declared.icc, None);
+}
+
+#[test]
+fn the_last_tile_part_may_run_up_to_the_end_marker() {
+    for file in [GREY_8, GREY_16, RGB_8] {
+        let start = file.windows(4).position(|four| four == [0xFF, 0x4F, 0xFF, 0x51]).unwrap();
+        let part = file.windows(2).position(|two| two == [0xFF, 0x90]).unwrap();
+        let mut open = file.to_vec();
+        open[part + 6..part + 10].fill(0);
+        assert_eq!(scan(&open).image, scan(file).image);
+        read_header(&open, &DecodeLimits::default()).unwrap();
+        let bare = &open[start..];
+        assert_eq!(scan(bare).image, scan(file).image);
+        for cut in 4..bare.len() {
+            assert!(decode(&bare[..cut], &DecodeLimits::default()).is_err(), "at {cut} of {}", bare.len());
+        }
+        // Whatever follows, the end marker is no longer where it must be.
+        let longer = [bare, b"more"].concat();
+        assert!(matches!(decode(&longer, &DecodeLimits::default()), Err(DecodeError::Truncated { .. })));
+    }
+}
+
+#[test]
+fn a_resolution_that_cannot_be_used_is_told() {
+    // Vertical and horizontal pixels a metre as fractions, and powers of ten for both.
+    let resolution = |kind: &[u8; 4], [v, vd, h, hd]: [u16; 4], [ve, he]: [i8; 2]| {
+        let numbers = [v, vd, h, hd].map(u16::to_be_bytes).concat();
+        boxed(kind, &[&numbers[..], &[ve.cast_unsigned(), he.cast_unsigned()]].concat())
+    };
+    let read = |boxes: &[Vec<u8>]| {
+        let found = scan(&with_header(GREY_8, None, &boxed(b"res ", &boxes.concat())));
+        (found.dpi.map(|(x, y)| (x.round(), y.round())), found.metadata.dropped.into_words())
+    };
+    let sound = resolution(b"resd", [30_000, 254, 60_000, 254], [2, 2]);
+    assert_eq!(read(std::slice::from_ref(&sound)), (Some((600.0, 300.0)), vec![]));
+    for bad in
+        [([0, 0, 0, 0], [0, 0]), ([600, 0, 600, 0], [0, 0]), ([600, 1, 600, 1], [127, 127]), ([600, 1, 600, 1], [-128, -128])]
+    {
+        let bad = resolution(b"resc", bad.0, bad.1);
+        let (dpi, words) = read(std::slice::from_ref(&bad));
+        assert!(dpi.is_none() && words.len() == 1 && words[0].contains("resolution"), "{words:?}");
+        let (dpi, words) = read(&[bad, sound.clone()]);
+        assert_eq!((dpi, words.len()), (Some((600.0, 300.0)), 1), "that for a screen is better than none");
+    }
+    let exif = boxed(b"uuid", &[b"JpgTiffExif->JP2", &exif_block(9, Some((0, 0)))[..]].concat());
+    let words = scan(&[GREY_8, &exif].concat()).metadata.dropped.into_words();
+    assert!(words.len() == 2 && words[0].contains("orientation: 9") && words[1].contains("resolution: 0 pixels"), "{words:?}");
 }

@@ -71,7 +71,7 @@ pub(super) struct Head<'a> {
     /// Pieces of Photoshop's resources.
     resources: Vec<&'a [u8]>,
     /// Resolution by JFIF.
-    pub(super) dpi: Option<(f64, f64)>,
+    pub(super) dpi: exif::Resolution,
     /// Colour transform by Adobe's segment.
     transform: Option<u8>,
     is_jfif: bool,
@@ -134,7 +134,7 @@ fn segment(bytes: &[u8], mut at: usize) -> Result<Segment<'_>, DecodeError> {
 impl<'a> Head<'a> {
     /// Reads up to the first scan.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let (mut frame, mut exif, mut dpi, mut transform, mut is_jfif) = (None, None, None, None, false);
+        let (mut frame, mut exif, mut dpi, mut transform, mut is_jfif) = (None, None, Ok(None), None, false);
         let (mut tables, mut icc, mut resources) = (Vec::new(), Vec::new(), Vec::new());
         let (mut xmp, mut has_more_xmp, mut has_comment) = (None, false, false);
         let mut at = 2;
@@ -375,12 +375,14 @@ impl Frame {
 }
 
 /// Resolution by a JFIF segment's payload: unit at 7, densities at 8 and 10. Unit 0 is a mere aspect ratio.
-fn jfif_dpi(payload: &[u8]) -> Option<(f64, f64)> {
-    let (x, y) = (f64::from(be16(payload, 8)?), f64::from(be16(payload, 10)?));
+fn jfif_dpi(payload: &[u8]) -> exif::Resolution {
+    let Some((x, y)) = be16(payload, 8).zip(be16(payload, 10)) else { return Ok(None) };
+    let (x, y) = (f64::from(x), f64::from(y));
     match payload[7] {
+        0 => Ok(None),
         1 => exif::plausible(x, y),
         2 => exif::plausible(x * CM_PER_INCH, y * CM_PER_INCH),
-        _ => None,
+        other => Err(exif::unknown_unit(other.into())),
     }
 }
 

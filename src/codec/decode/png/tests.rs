@@ -180,3 +180,42 @@ fn orientation_and_resolution_come_from_their_chunks() {
     // Without a unit they are a mere aspect ratio.
     assert_eq!(scan(&small().with(b"pHYs", &[0, 0, 0, 1, 0, 0, 0, 1, 0]).bytes()).unwrap().dpi, None);
 }
+
+#[test]
+fn what_cannot_be_used_of_resolution_and_orientation_is_told() {
+    let told = |recipe: Recipe| {
+        let found = scan(&recipe.bytes()).unwrap();
+        (found.dpi, found.metadata.dropped.into_words())
+    };
+    let chunk = |pixels: u32, unit: u8| [&pixels.to_be_bytes()[..], &pixels.to_be_bytes(), &[unit]].concat();
+    assert_eq!(told(small()), (None, vec![]));
+    assert_eq!(told(small().with(b"pHYs", &chunk(3, 0))), (None, vec![]), "a mere shape of pixels");
+    for bad in [chunk(0, 1), chunk(u32::MAX, 1), chunk(11_811, 9), vec![0, 0]] {
+        let (dpi, words) = told(small().with(b"pHYs", &bad));
+        assert!(dpi.is_none() && words.len() == 1 && words[0].starts_with("the PNG's resolution: "), "{bad:?}: {words:?}");
+    }
+    let (dpi, words) = told(small().with(b"eXIf", &exif_block(0, Some((300, 0)))));
+    assert!(
+        dpi.is_none() && words.len() == 2 && words[0].contains("orientation: 0") && words[1].contains("300 × 0"),
+        "{words:?}"
+    );
+}
+
+#[test]
+fn exifs_resolution_is_the_finer_of_two_that_mean_the_same() {
+    let both = |metre: u32, inch: u32| {
+        let chunk = [&metre.to_be_bytes()[..], &metre.to_be_bytes(), &[1]].concat();
+        scan(&small().with(b"pHYs", &chunk).with(b"eXIf", &exif_block(1, Some((inch, inch)))).bytes()).unwrap().dpi.unwrap()
+    };
+    assert_eq!(both(23_622, 600), (600.0, 600.0));
+    let (x, _) = both(23_622, 300);
+    assert!((x - 599.9988).abs() < 0.0001, "the chunk goes first where they differ: {x}");
+}
+
+#[test]
+fn damage_is_told_without_the_librarys_inside() {
+    let mut bytes = small().bytes();
+    bytes[18] ^= 1;
+    let told = format!("{:#}", anyhow::Error::from(scan(&bytes).unwrap_err()));
+    assert!(told.contains("a checksum is wrong") && !told.contains("0x") && !told.contains("ChunkType"), "{told}");
+}

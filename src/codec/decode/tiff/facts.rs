@@ -48,8 +48,9 @@ pub(super) struct Facts {
     pub(super) channels: Channels,
     pub(super) alpha: Alpha,
     pub(super) planar: bool,
-    pub(super) orientation: Option<u8>,
-    pub(super) dpi: Option<(f64, f64)>,
+    /// Words where it is none.
+    pub(super) orientation: Result<Option<u8>, String>,
+    pub(super) dpi: exif::Resolution,
     pub(super) icc: Option<Vec<u8>>,
     /// What was found of a profile that cannot be read.
     pub(super) oddity: Option<String>,
@@ -167,7 +168,7 @@ impl Facts {
             channels,
             alpha,
             planar,
-            orientation: decoder.find_tag_unsigned::<u32>(Tag::Orientation).ok().flatten().and_then(exif::orientation_of),
+            orientation: orientation(decoder),
             dpi: resolution(decoder),
             icc,
             oddity,
@@ -345,16 +346,40 @@ fn require_chunks(decoder: &mut Open<'_>, facts: &Facts, compression: u16, lengt
     Ok(())
 }
 
-/// Resolution by tags 282, 283 and 296; a bad one is none.
-fn resolution(decoder: &mut Open<'_>) -> Option<(f64, f64)> {
-    let mut ratio = |tag| match decoder.find_tag(tag).ok()?? {
-        Value::Rational(n, d) => Some(f64::from(n) / f64::from(d)),
-        _ => None,
+/// Orientation by tag 274.
+fn orientation(decoder: &mut Open<'_>) -> Result<Option<u8>, String> {
+    match decoder.find_tag_unsigned::<u32>(Tag::Orientation) {
+        Ok(None) => Ok(None),
+        Ok(number) => exif::orientation_of(number),
+        Err(_) => exif::orientation_of(None),
+    }
+}
+
+/// Resolution by tags 282, 283 and 296.
+fn resolution(decoder: &mut Open<'_>) -> exif::Resolution {
+    let mut side = |tag| match decoder.find_tag(tag) {
+        Ok(value) => value.map(|value| first_number(&value)),
+        Err(_) => Some(f64::NAN),
     };
-    let (x, y) = (ratio(Tag::XResolution), ratio(Tag::YResolution));
+    let (x, y) = (side(Tag::XResolution), side(Tag::YResolution));
     // Inches when nothing else is said (TIFF 6.0, section 8).
     let unit = decoder.find_tag_unsigned::<u32>(Tag::ResolutionUnit).ok().flatten().unwrap_or(2);
     exif::dpi_of(x, y, unit)
+}
+
+/// The first number of a value; none of the kinds that hold numbers is not a number.
+fn first_number(value: &Value) -> f64 {
+    match value {
+        Value::List(values) => values.first().map_or(f64::NAN, first_number),
+        Value::Rational(n, d) => f64::from(*n) / f64::from(*d),
+        Value::SRational(n, d) => f64::from(*n) / f64::from(*d),
+        Value::Byte(value) => f64::from(*value),
+        Value::Short(value) => f64::from(*value),
+        Value::Unsigned(value) => f64::from(*value),
+        Value::Float(value) => f64::from(*value),
+        Value::Double(value) => *value,
+        _ => f64::NAN,
+    }
 }
 
 /// ColorSpace (tag 0xA001) of the EXIF directory, if there is one.

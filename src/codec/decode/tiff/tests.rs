@@ -238,6 +238,28 @@ fn resolutions_have_units() {
     assert_eq!(scan(&page.clone().with(296, SHORT, &[3])).unwrap().dpi, Some((254.0, 254.0)));
     assert_eq!(scan(&page.clone().with(296, SHORT, &[1])).unwrap().dpi, None);
     assert_eq!(scan(&page.with(282, RATIONAL, &[100, 0])).unwrap().dpi, None);
+    let page = small().with(282, SHORT, &[600]).with(283, LONG, &[300]);
+    assert_eq!(scan(&page).unwrap().dpi, Some((600.0, 300.0)), "whole numbers are numbers too");
+}
+
+#[test]
+fn what_cannot_be_used_of_resolution_and_orientation_is_told() {
+    const ASCII: u16 = 2;
+    let told = |page: Page| scan(&page).unwrap().metadata.dropped.into_words();
+    let sides = |kind: u16, values: &[u32]| small().with(282, kind, values).with(283, kind, values);
+    assert_eq!(told(small()), [""; 0]);
+    assert_eq!(told(sides(RATIONAL, &[300, 1]).with(296, SHORT, &[1])), [""; 0], "a mere shape of pixels");
+    for (page, words) in [
+        (sides(RATIONAL, &[0, 1]), "resolution: 0 pixels"),
+        (sides(RATIONAL, &[600, 0]), "resolution: (no number) pixels"),
+        (sides(ASCII, &[54]), "resolution: (no number) pixels"),
+        (sides(RATIONAL, &[300, 1]).with(296, SHORT, &[77]), "unit 77"),
+        (small().with(274, SHORT, &[9]), "orientation: 9 is none"),
+        (small().with(274, ASCII, &[54]), "orientation: it is no number"),
+    ] {
+        let told = told(page);
+        assert!(told.len() == 1 && told[0].contains(words), "{words}: {told:?}");
+    }
 }
 
 #[test]
@@ -404,4 +426,11 @@ fn a_preview_in_front_is_passed_over_and_named() {
     let found = decode(&bytes, &DecodeLimits::default()).unwrap();
     assert_eq!((found.header.size, found.image.samples()), (Size::new(3, 2), &Samples::U8(vec![10, 20, 30, 40, 50, 60])));
     assert_eq!(found.other_pages, ["page 1: 2×1 pixels, a reduced copy", "page 3: 4×1 pixels"]);
+}
+
+#[test]
+fn a_file_that_is_cut_is_told_in_words() {
+    let bytes = small().bytes();
+    let told = format!("{:#}", anyhow::Error::from(decode(&bytes[..20], &DecodeLimits::default()).unwrap_err()));
+    assert!(told.contains("lies beyond its end") && !told.contains("buffer"), "{told}");
 }

@@ -57,3 +57,14 @@ fn a_file_that_ends_early_is_an_error_wherever_it_ends() {
         assert!(decode(&short, &DecodeLimits::default()).is_err(), "at {cut}");
     }
 }
+
+#[test]
+fn what_cannot_be_used_of_resolution_and_orientation_is_told() {
+    let told = |block: Vec<u8>| {
+        let (_, bytes) = written(Channels::Rgb, |encoder| encoder.set_exif_metadata(block.clone()));
+        decode(&bytes, &DecodeLimits::default()).unwrap().metadata.dropped.into_words()
+    };
+    assert_eq!(told(exif_block(6, None)), [""; 0]);
+    let words = told(exif_block(255, Some((0, 300))));
+    assert!(words.len() == 2 && words[0].contains("orientation: 255") && words[1].contains("0 × 300"), "{words:?}");
+}
