@@ -191,4 +191,21 @@ mod tests {
             }
         }
     }
+
+    /// Grain is what scans have most of, and what a compressor can make worse.
+    #[test]
+    fn deflate_makes_a_grainy_picture_of_sixteen_bits_smaller() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let tone = |x: u32, y: u32| 30_000.0 + 9000.0 * (f64::from(x) / 90.0).sin() * (f64::from(y) / 130.0).cos();
+        let mut pixel = |x: u32, y: u32| {
+            let grey = (tone(x, y) + 1500.0 * (random.f64() + random.f64() - 1.0)) as u16;
+            [grey, grey - 900, grey - 2100]
+        };
+        let samples = (0..600).flat_map(|y| (0..800).map(move |x| (x, y))).flat_map(|(x, y)| pixel(x, y)).collect();
+        let size = crate::imaging::Size::new(800, 600);
+        let image = crate::imaging::ScanImage::new(size, Channels::Rgb, crate::imaging::Samples::U16(samples)).unwrap();
+        let length = |compression| encode(&image, &settings(compression), &Carried::default()).unwrap().0.len();
+        let (plain, deflated) = (length(TiffCompression::None), length(TiffCompression::Deflate));
+        assert!(deflated < plain * 9 / 10, "{deflated} bytes of {plain}");
+    }
 }

@@ -201,6 +201,9 @@ impl<'a> Head<'a> {
     /// The ICC profile, put together from its pieces, if there is one; words when pieces are missing.
     pub(super) fn icc(&self) -> Result<Option<Vec<u8>>, String> {
         let Some(&(_, count, _)) = self.icc.first() else { return Ok(None) };
+        if count == 0 {
+            return Err("the ICC profile was not used: its pieces are not numbered".to_owned());
+        }
         let mut pieces = self.icc.clone();
         pieces.sort_by_key(|&(number, ..)| number);
         let whole = pieces.len() == usize::from(count)
