@@ -15,9 +15,9 @@ use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::{Channels, DecodeError, Format};
 use crate::colour::{Cicp, Declared};
 use crate::imaging::{Samples, ScanImage, Size};
+use crate::metadata::Found;
 
-/// Memory for chunks and rows, bytes. The longest row that a limit lets pass takes 8 × 300 000; metadata chunks beyond the
-/// rest are refused, since none of them is honest.
+/// Memory for chunks and rows, bytes. The longest row that a limit lets pass takes 8 × 300 000.
 const CHUNK_BYTES: usize = 64 << 20;
 
 /// Metres an inch.
@@ -44,7 +44,8 @@ fn words(text: &str) -> String {
 }
 
 pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
-    Ok(open(bytes, limits)?.1)
+    let (bytes, _) = chunk::without_oversized(bytes, &mut Found::default());
+    Ok(open(&bytes, limits)?.1)
 }
 
 /// Reads up to the picture's data.
@@ -83,6 +84,9 @@ fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Open<'a>, ScanHea
 }
 
 pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, DecodeError> {
+    let mut metadata = Found::default();
+    let (bytes, oddity) = chunk::without_oversized(bytes, &mut metadata);
+    let bytes = &bytes[..];
     let (mut reader, header) = open(bytes, limits)?;
     header.reserve(decode_cost_bytes(&header))?;
     let too_large = || DecodeError::TooManyPixels { size: header.size, limit: limits.max_pixels };
@@ -107,10 +111,11 @@ pub(super) fn decode(bytes: &[u8], limits: &DecodeLimits) -> Result<Stored, Deco
     let image = ScanImage::new(header.size, header.channels, samples)
         .ok_or_else(|| DecodeError::damaged(Format::Png, "it has fewer rows than its header says"))?;
     let info = reader.info();
-    let mut metadata = text::metadata(bytes);
+    text::metadata(bytes, &mut metadata);
     let found = info.exif_metadata.as_deref().map(|block| exif::read(block, &mut metadata)).unwrap_or_default();
     let dpi = exif::usable(resolution(info, bytes), "the PNG's resolution", &mut metadata);
     let mut declared = declared(info, found.colour_space);
+    declared.oddities.extend(oddity);
     // The library says nothing of a profile that does not unpack.
     if declared.icc.is_none() && chunk::all(bytes).any(|(kind, _)| kind == *b"iCCP") {
         declared.oddities.push("the ICC profile is broken and was not used: it does not unpack".to_owned());

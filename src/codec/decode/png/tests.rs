@@ -219,3 +219,15 @@ fn damage_is_told_without_the_librarys_inside() {
     let told = format!("{:#}", anyhow::Error::from(scan(&bytes).unwrap_err()));
     assert!(told.contains("a checksum is wrong") && !told.contains("0x") && !told.contains("ChunkType"), "{told}");
 }
+
+#[test]
+fn a_profile_or_an_exif_block_beyond_reason_is_left_out_and_named() {
+    let profile = [&b"icc\0\0"[..], &[7; 10 << 20]].concat();
+    let found = scan(&small().with(b"iCCP", &profile).bytes()).unwrap();
+    assert_eq!(found.image, scan(&small().bytes()).unwrap().image);
+    assert!(found.declared.icc.is_none() && found.declared.oddities[0].contains("larger than any honest one"));
+    let block = [exif_block(6, None), vec![0; 2 << 20]].concat();
+    let found = scan(&small().with(b"eXIf", &block).bytes()).unwrap();
+    assert_eq!((found.orientation, found.image.size()), (1, scan(&small().bytes()).unwrap().image.size()));
+    assert!(found.metadata.dropped.into_words()[0].starts_with("the EXIF block: "));
+}

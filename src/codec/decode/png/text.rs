@@ -20,8 +20,7 @@ const MAX_TEXT: usize = 32 << 10;
 const KEYWORDS: &[(&[u8], u16)] = &[(b"Description", 0x010E), (b"Author", 0x013B), (b"Copyright", 0x8298)];
 
 /// What the texts say. Only what is used is unpacked, and no more of it than is used.
-pub(super) fn metadata(bytes: &[u8]) -> Found {
-    let mut found = Found::default();
+pub(super) fn metadata(bytes: &[u8], found: &mut Found) {
     for (kind, content) in chunk::all(bytes) {
         if !matches!(&kind, b"tEXt" | b"zTXt" | b"iTXt") {
             continue;
@@ -45,10 +44,12 @@ pub(super) fn metadata(bytes: &[u8]) -> Found {
             }
         };
         if keyword == XMP {
-            found.xmp = found.xmp.or(Some(text));
+            found.xmp.get_or_insert(text);
         } else if keyword == RAW_IPTC {
             match raw_profile(&text) {
-                Some(iim) => found.iptc = found.iptc.or(Some(iim)),
+                Some(iim) => {
+                    found.iptc.get_or_insert(iim);
+                }
                 None => found.dropped.say(format!("the PNG text {shown:?}: it holds no profile")),
             }
         } else if let Some(number) = field {
@@ -61,7 +62,6 @@ pub(super) fn metadata(bytes: &[u8]) -> Found {
             found.exif.push(metadata::field(Directory::Picture, number, metadata::text(&text)));
         }
     }
-    found
 }
 
 /// A text, unpacked within `limit` bytes.
