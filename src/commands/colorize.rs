@@ -14,6 +14,7 @@ use crate::daemon;
 use crate::digest::Digest;
 use crate::imaging::ColourSpace;
 use crate::ingest::{self, Named};
+use crate::job::Disposition;
 use crate::pipeline::{self, Outcome, Profile, ScanFile, StageError, Stopwatch, Workshop};
 use crate::provenance::JobRecord;
 use crate::publish::{self, Existing, Publication};
@@ -135,7 +136,7 @@ fn all(settings: &Settings, files: &[PathBuf], place: &Place, sidecars: bool) ->
     };
     say("loading the networks");
     let (shop, _) = daemon::workshop(settings, &catalogue, [&profile])?;
-    let mut failed = 0;
+    let (mut failed, mut exit) = (0, Exit::Failed);
     for file in files {
         say(&plain(file.display()));
         let begun = Instant::now();
@@ -149,6 +150,9 @@ fn all(settings: &Settings, files: &[PathBuf], place: &Place, sidecars: bool) ->
             Ok(Made::Skipped(reason)) => format!("skipped   {name}: {}\n", plain(reason)),
             Err(error) => {
                 failed += 1;
+                if error.stage == "publish" && error.disposition == Disposition::Fatal {
+                    exit = Exit::Disk;
+                }
                 let hint = error.hint.map(|hint| format!(" (hint: {})", plain(hint))).unwrap_or_default();
                 format!("failed    {name}: {}{hint}\n", plain(error.reason))
             }
@@ -166,7 +170,7 @@ fn all(settings: &Settings, files: &[PathBuf], place: &Place, sidecars: bool) ->
     }
     match failed {
         0 => Ok(()),
-        failed => Err(Failure::text(Exit::Failed, format!("{failed} of {} scans were not coloured", files.len()), None)),
+        failed => Err(Failure::text(exit, format!("{failed} of {} scans were not coloured", files.len()), None)),
     }
 }
 

@@ -98,6 +98,18 @@ fn one_bad_file_does_not_keep_the_others_from_being_coloured() {
     assert_eq!(bench.run(&["colorize", "-o", "x.gif", &files[3]]).status.code(), Some(2));
 }
 
+#[test]
+fn a_volume_without_room_is_the_disks_fault_and_not_the_scans() {
+    let bench = Workbench::new();
+    let scan = bench.put("one.jpg", &jpeg(6));
+    let out = bench.path().join("full");
+    let mut command = bench.command(&["colorize", scan.to_str().unwrap(), "-o", &format!("{}/", out.display())]);
+    let output = command.env("AUTOCHROME__OUTPUT__MIN_FREE_MIB", "1000000000").output().unwrap();
+    assert_eq!(output.status.code(), Some(74), "{}", text(&output));
+    assert!(text(&output).contains("MiB free"), "{}", text(&output));
+    assert!(!out.exists() || names(&out).is_empty());
+}
+
 /// A 16-bit TIFF as a scanning department delivers it: grey under a gamma of 1.8, which is not sRGB's.
 #[test]
 fn the_lightness_of_a_scan_is_that_of_its_profile() {
