@@ -73,6 +73,10 @@ impl<'a> Walk<'a> {
     pub(super) fn tables(&mut self, mut payload: &[u8]) -> Result<(), DecodeError> {
         while let [kind, rest @ ..] = payload {
             let (codes, after) = Codes::read(rest).ok_or_else(|| damaged("a table of codes is not one"))?;
+            // Differences of 8-bit samples have at most 11 bits; libjpeg lets 15 pass.
+            if kind >> 4 == 0 && codes.largest() > 15 {
+                return Err(damaged("a table of codes is not one"));
+            }
             let tables = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
             let place = tables.get_mut(usize::from(kind & 0xF)).filter(|_| kind >> 4 < 2);
             *place.ok_or_else(|| damaged("a table of codes has a number that no scan can name"))? = Some(Box::new(codes));
@@ -219,8 +223,7 @@ impl<'a> Walk<'a> {
                         if scan.high > 0 {
                             bits.skip(1)?;
                         } else {
-                            let size = bits.symbol(dc.ok_or(Fault::Code)?)?;
-                            bits.skip(size.into())?;
+                            bits.pass(dc.ok_or(Fault::Code)?)?;
                         }
                     }
                     continue;
@@ -242,12 +245,11 @@ impl<'a> Walk<'a> {
 /// A block with all its coefficients (F.2.2).
 #[inline]
 fn sequential(bits: &mut Bits<'_>, dc: &Codes, ac: &Codes) -> Result<(), Fault> {
-    let size = bits.symbol(dc)?;
-    bits.skip(size.into())?;
+    bits.pass(dc)?;
     let mut at = 1;
     while at < 64 {
-        let symbol = bits.symbol(ac)?;
-        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 0xF));
+        let symbol = bits.pass(ac)?;
+        let (run, size) = (u32::from(symbol >> 4), symbol & 0xF);
         if size == 0 {
             if run != 15 {
                 break;
@@ -259,7 +261,6 @@ fn sequential(bits: &mut Bits<'_>, dc: &Codes, ac: &Codes) -> Result<(), Fault> 
         if at > 64 {
             return Err(Fault::Code);
         }
-        bits.skip(size)?;
     }
     Ok(())
 }
@@ -272,20 +273,19 @@ fn first_of(bits: &mut Bits<'_>, ac: &Codes, scan: &Scan, block: &mut u64, empty
     }
     let (mut at, last) = (u32::from(scan.first), u32::from(scan.last));
     while at <= last {
-        let symbol = bits.symbol(ac)?;
-        let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 0xF));
+        let symbol = bits.pass(ac)?;
+        let (run, size) = (u32::from(symbol >> 4), symbol & 0xF);
         match (size, run) {
             (0, 15) => at += 16,
             (0, run) => {
                 *empty = (1 << run) + bits.take(run)? - 1;
                 break;
             }
-            (size, run) => {
+            (_, run) => {
                 at += run;
                 if at > last {
                     return Err(Fault::Code);
                 }
-                bits.skip(size)?;
                 *block |= 1 << at;
                 at += 1;
             }

@@ -51,6 +51,11 @@ impl Codes {
         }
         Some((codes, rest))
     }
+
+    /// The largest symbol.
+    pub(super) fn largest(&self) -> u8 {
+        self.symbols.iter().copied().max().unwrap_or(0)
+    }
 }
 
 /// Bits of an interval, stuffed zeros left out.
@@ -119,6 +124,21 @@ impl<'a> Bits<'a> {
         }
         // What is missing at the end reads as zeros, which may be no code.
         Err(if self.count < 16 { Fault::Short } else { Fault::Code })
+    }
+
+    /// The symbol of the next code, and past the bits that follow it: as many as its low four bits say.
+    #[inline]
+    pub(super) fn pass(&mut self, codes: &Codes) -> Result<u8, Fault> {
+        self.fill();
+        let (length, symbol) = codes.quick[(self.buffer >> (64 - QUICK)) as usize];
+        if length > 0 {
+            // At most 9 and 15 of the 32 bits that are ready.
+            self.drop_bits(u32::from(length) + u32::from(symbol & 0xF))?;
+            return Ok(symbol);
+        }
+        let symbol = self.symbol(codes)?;
+        self.skip(u32::from(symbol & 0xF))?;
+        Ok(symbol)
     }
 
     /// Passes over at most 16 bits.
