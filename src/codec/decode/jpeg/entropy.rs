@@ -120,7 +120,8 @@ impl<'a> Walk<'a> {
                 _ => turn = (turn + 1) % 8,
             }
         }
-        if rest.is_empty() { Ok(()) } else { Err(self.fault(Fault::Left)) }
+        // Fill bytes may stand before the marker that ends the scan.
+        if rest.iter().all(|&byte| byte == 0xFF) { Ok(()) } else { Err(self.fault(Fault::Left)) }
     }
 
     /// Whether every coefficient of every component has all its bits.
@@ -160,7 +161,12 @@ impl<'a> Walk<'a> {
     fn note(&mut self, scan: &Scan) -> Result<(), DecodeError> {
         let Scan { first, last, high, low, .. } = *scan;
         if !self.frame.progressive {
-            scan.components.iter().for_each(|&(component, ..)| self.left[component] = [Some(0); 64]);
+            for &(component, ..) in &scan.components {
+                if self.left[component][0].is_some() {
+                    return Err(damaged("a component of its picture comes twice"));
+                }
+                self.left[component] = [Some(0); 64];
+            }
             return Ok(());
         }
         let bad = || damaged("a scan header is not one");
@@ -238,7 +244,8 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        Ok(())
+        // A run of empty blocks ends with its interval.
+        if run == 0 { Ok(()) } else { Err(Fault::Short) }
     }
 }
 

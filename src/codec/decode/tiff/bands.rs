@@ -62,6 +62,8 @@ pub(super) struct Chunks {
     pub(super) is_tiled: bool,
     /// Pixels of each but those at the edges.
     pub(super) size: Size,
+    /// Rows that the lowest may be filled up to.
+    filled: u32,
     /// How many there are beside and below each other, in a plane.
     across: u32,
     down: u32,
@@ -82,7 +84,7 @@ impl Chunks {
         let size = if is_tiled { Size::new(width, height) } else { Size::new(facts.size.width, height.min(facts.size.height)) };
         let across = facts.size.width.div_ceil(size.width);
         let down = facts.size.height.div_ceil(size.height);
-        Ok(Self { is_tiled, size, across, down, offsets, counts })
+        Ok(Self { is_tiled, size, filled: height, across, down, offsets, counts })
     }
 
     /// What messages call it.
@@ -204,7 +206,9 @@ impl<'a> Bands<'a> {
         if let Some(packing) = self.facts.packing {
             let (offset, length) = (self.chunks.offsets[index] as usize, self.chunks.counts[index] as usize);
             let packed = &self.opening.bytes[offset..offset + length];
-            return packed::chunk(packed, &self.facts, packing, (self.chunks.size, part), each, || self.chunks.name(index));
+            return packed::chunk(packed, &self.facts, packing, (self.chunks.size, self.chunks.filled, part), each, || {
+                self.chunks.name(index)
+            });
         }
         let decoder = match own {
             Some(decoder) => decoder,

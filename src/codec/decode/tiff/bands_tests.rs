@@ -98,3 +98,20 @@ fn strips_that_are_missing_or_without_rows_are_refused() {
         assert!(read_header(&page.bytes(), &DecodeLimits::default()).is_err());
     }
 }
+
+#[test]
+fn a_strip_filled_up_to_its_rows_and_a_word_more_is_whole() {
+    let image = picture(SIZE.0, SIZE.1, Channels::Grey, 16);
+    let Samples::U16(samples) = image.samples() else { panic!("made of 16 bits") };
+    let plain: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    // As PackBits stores what does not repeat.
+    let packed = |bytes: &[u8]| bytes.chunks(128).flat_map(|part| [&[part.len() as u8 - 1], part].concat()).collect::<Vec<u8>>();
+    for (rows, more) in [(1000, 0), (1000, 4), (1200, 200 * 1600), (1200, 0)] {
+        let filled = [&plain[..], &vec![0; more]].concat();
+        let page = Page::new(SIZE, 16, 1, 1, rows, vec![packed(&filled)]).with(259, SHORT, &[32_773]);
+        assert!(decode(&page.bytes(), &DecodeLimits::default()).unwrap().image == image, "{rows} rows, {more} bytes more");
+    }
+    let garbled = [&plain[..], &[9; 500]].concat();
+    let page = Page::new(SIZE, 16, 1, 1, 1000, vec![packed(&garbled)]).with(259, SHORT, &[32_773]);
+    assert!(decode(&page.bytes(), &DecodeLimits::default()).is_err());
+}

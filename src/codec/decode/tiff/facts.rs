@@ -328,8 +328,15 @@ fn require_chunks(decoder: &mut Open<'_>, facts: &Facts, compression: u16, lengt
     }
     let samples = if facts.planar { 1 } else { u64::from(facts.samples) };
     let row = (u64::from(chunk_width) * samples * u64::from(facts.bits)).div_ceil(8);
-    if name == "tile" && row.saturating_mul(u64::from(chunk_rows)) > facts.stored_bytes().max(TILE_BYTES as u64) {
+    let (tile, picture) = (row.saturating_mul(u64::from(chunk_rows)), facts.stored_bytes().max(TILE_BYTES as u64));
+    // Each by itself, and all of them, which are unpacked to their ends.
+    if name == "tile" && (tile > picture || tile.saturating_mul(wanted) > 64 * picture) {
         return Err(DecodeError::damaged(Format::Tiff, "its tiles are larger than any picture of its size needs"));
+    }
+    // Blank tiles may share their data; all of it many times over is a bomb.
+    let total = counts.iter().fold(0_u64, |sum, &count| sum.saturating_add(count));
+    if total > length.saturating_mul(8) {
+        return Err(DecodeError::damaged(Format::Tiff, format!("its {name}s lie one upon the other")));
     }
     for (index, (&offset, &count)) in offsets.iter().zip(&counts).enumerate() {
         let which = || format!("{name} {} of {}", index + 1, offsets.len());

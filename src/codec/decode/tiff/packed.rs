@@ -8,9 +8,13 @@ use flate2::read::ZlibDecoder;
 use weezl::BitOrder;
 use weezl::decode::Decoder as LzwDecoder;
 
+use super::TILE_BYTES;
 use super::facts::Facts;
 use crate::codec::{DecodeError, Format};
 use crate::imaging::{Samples, Size};
+
+/// Bytes that may stand behind the last row: some writers fill up to whole words, or count one too many.
+const PADDING: usize = 16;
 
 /// How samples are packed (tag 259).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +35,15 @@ impl Packing {
         }
     }
 
-    /// All bytes, which are to be `least` at least and `most` at most.
+    /// The bytes, at least `least` of them; some may be filled up to `most`.
     fn unpacked(self, packed: &[u8], least: usize, most: usize) -> Result<Vec<u8>, Fault> {
-        let mut bytes = Vec::with_capacity(most);
+        // More than this is what overwritten data makes of itself, unless a checksum says that it was written so.
+        let most = most + PADDING;
+        let mut bytes = Vec::with_capacity(most + 1);
         match self {
-            // One more byte than there can be, so that the end is seen, and the checksum with it.
-            Self::Deflate => match ZlibDecoder::new(packed).take(most as u64 + 1).read_to_end(&mut bytes) {
+            // To the end, where the checksum is.
+            Self::Deflate => match ZlibDecoder::new(packed).take(2 * most as u64).read_to_end(&mut bytes) {
+                Ok(length) if length >= least && length < 2 * most => return Ok(bytes),
                 Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(Fault::Short),
                 Err(_) => return Err(Fault::Damaged),
@@ -58,6 +65,7 @@ impl Packing {
                 }
                 bytes.truncate(to);
             }
+            // Without an end of its own, so that what fills it up to whole words unpacks to something.
             Self::PackBits => pack_bits(packed, most, &mut bytes),
         }
         match bytes.len() {
@@ -98,18 +106,20 @@ enum Fault {
     Damaged,
 }
 
-/// What a strip or tile of `chunk` pixels shows of the picture, `each` samples a pixel; `name` is what messages call it.
+/// What a strip or tile of `chunk` pixels, perhaps filled up to more rows, shows of the picture, `each` samples a pixel; `name` is what
+/// messages call it.
 pub(super) fn chunk(
     packed: &[u8],
     facts: &Facts,
     packing: Packing,
-    (chunk, part): (Size, Size),
+    (chunk, filled, part): (Size, u32, Size),
     each: usize,
     name: impl FnOnce() -> String,
 ) -> Result<Samples, DecodeError> {
     let row = chunk.width as usize * each * usize::from(facts.bits / 8);
     // The lowest strip and tiles may be filled up with rows that are not shown.
-    let (least, most) = (row * part.height as usize, row * chunk.height as usize);
+    let least = row * part.height as usize;
+    let most = row.saturating_mul(filled as usize).min(TILE_BYTES).max(row * chunk.height as usize);
     let mut bytes = packing.unpacked(packed, least, most).map_err(|fault| match fault {
         Fault::Short => DecodeError::truncated(Format::Tiff, format!("the data of {} ends before its rows do", name())),
         Fault::Long => DecodeError::damaged(Format::Tiff, format!("the data of {} goes on behind its rows", name())),
@@ -188,7 +198,9 @@ mod tests {
             assert_eq!(packing.unpacked(&packed, 3000, 3000).as_ref(), Ok(&bytes), "{packing:?}");
             assert_eq!(packing.unpacked(&packed, 2000, 3500).as_ref(), Ok(&bytes), "{packing:?}, rows that are not shown");
             assert_eq!(packing.unpacked(&packed, 3001, 4000), Err(Fault::Short), "{packing:?}");
-            assert_eq!(packing.unpacked(&packed, 2000, 2999), Err(Fault::Long), "{packing:?}");
+            assert_eq!(packing.unpacked(&packed, 2000, 2990).as_ref(), Ok(&bytes), "{packing:?}, a word or two more");
+            let longer = packing.unpacked(&packed, 1000, 1400);
+            assert_eq!(longer, Err(Fault::Long), "{packing:?}");
             assert!(packing.unpacked(&packed[..packed.len() / 2], 3000, 3000).is_err(), "{packing:?}");
         }
     }
