@@ -11,6 +11,9 @@ use crate::codec::{DecodeError, Format};
 /// Bytes of zeros or ones that may stand behind the last block of an interval: some writers fill up to whole words.
 const PADDING: usize = 16;
 
+/// Most scans of a picture: as many as the decoder behind takes. Writers make some ten.
+const MOST_SCANS: usize = 100;
+
 /// Largest number of bits that a first scan may leave to later ones (G.1.1.1.1).
 const MOST_LEFT: u8 = 13;
 
@@ -95,6 +98,9 @@ impl<'a> Walk<'a> {
     /// A scan: its header's payload, and the data up to the next marker that is no restart.
     pub(super) fn scan(&mut self, header: &[u8], data: &[u8]) -> Result<(), DecodeError> {
         self.scans += 1;
+        if self.scans > MOST_SCANS {
+            return Err(damaged(format!("it has more than {MOST_SCANS} scans")));
+        }
         let scan = self.header(header)?;
         self.note(&scan)?;
         let grid = match &scan.components[..] {

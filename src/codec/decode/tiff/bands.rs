@@ -87,6 +87,12 @@ impl Chunks {
         Ok(Self { is_tiled, size, filled: height, across, down, offsets, counts })
     }
 
+    /// Most pixels of a strip or tile that may be filled up.
+    pub(super) fn filled_pixels(&self) -> u64 {
+        let filled = u64::from(self.size.width) * u64::from(self.filled);
+        filled.min(TILE_BYTES as u64).max(self.size.pixels())
+    }
+
     /// What messages call it.
     pub(super) fn name(&self, index: usize) -> String {
         format!("{} {} of {}", if self.is_tiled { "tile" } else { "strip" }, index + 1, self.offsets.len())

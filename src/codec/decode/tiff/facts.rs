@@ -333,11 +333,6 @@ fn require_chunks(decoder: &mut Open<'_>, facts: &Facts, compression: u16, lengt
     if name == "tile" && (tile > picture || tile.saturating_mul(wanted) > 64 * picture) {
         return Err(DecodeError::damaged(Format::Tiff, "its tiles are larger than any picture of its size needs"));
     }
-    // Blank tiles may share their data; all of it many times over is a bomb.
-    let total = counts.iter().fold(0_u64, |sum, &count| sum.saturating_add(count));
-    if total > length.saturating_mul(8) {
-        return Err(DecodeError::damaged(Format::Tiff, format!("its {name}s lie one upon the other")));
-    }
     for (index, (&offset, &count)) in offsets.iter().zip(&counts).enumerate() {
         let which = || format!("{name} {} of {}", index + 1, offsets.len());
         if offset.checked_add(count).is_none_or(|end| end > length) {
@@ -349,6 +344,11 @@ fn require_chunks(decoder: &mut Open<'_>, facts: &Facts, compression: u16, lengt
         if compression == 1 && count < row.saturating_mul(u64::from(rows)) {
             return Err(DecodeError::truncated(Format::Tiff, format!("{} is shorter than its rows", which())));
         }
+    }
+    // Blank tiles may share their data; all of it many times over is a bomb.
+    let total = counts.iter().fold(0_u64, |sum, &count| sum.saturating_add(count));
+    if total > length.saturating_mul(8) {
+        return Err(DecodeError::damaged(Format::Tiff, format!("its {name}s lie one upon the other")));
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ pub(super) struct Jpegs {
 
 impl Jpegs {
     pub(super) fn read(decoder: &mut Open<'_>, chunks: &Chunks) -> Result<Self, DecodeError> {
-        Ok(Self { tables: tables(decoder)?, limits: DecodeLimits { max_pixels: chunks.size.pixels() } })
+        Ok(Self { tables: tables(decoder)?, limits: DecodeLimits { max_pixels: chunks.filled_pixels() } })
     }
 
     /// What a strip or tile shows of the picture, grey or RGB. That every one lies within the file was checked.
