@@ -34,9 +34,11 @@ pub(super) fn in_order<S: Default, T: Send, E: Send>(
     let progress = Progress { counts: Mutex::new(Counts { next: 0, taken: 0, stopped: false }), changed: Condvar::new() };
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 0..threads {
+        let mut spawned = 0;
+        for number in 0..threads {
             let (sender, progress, work) = (sender.clone(), &progress, &work);
-            scope.spawn(move || {
+            let thread = thread::Builder::new().name(format!("bands-{number}"));
+            let begun = thread.spawn_scoped(scope, move || {
                 let mut own = S::default();
                 while let Some(part) = progress.next(count, in_flight(threads)) {
                     // A part that never came would be waited for.
@@ -46,8 +48,13 @@ pub(super) fn in_order<S: Default, T: Send, E: Send>(
                     }
                 }
             });
+            spawned += usize::from(begun.is_ok());
         }
         drop(sender);
+        if spawned == 0 {
+            let mut own = S::default();
+            return (0..count).try_for_each(|part| take(work(&mut own, part)?));
+        }
         let stop = Stop(&progress);
         let mut waiting = BTreeMap::new();
         let mut taken = 0;

@@ -132,7 +132,8 @@ impl ColourCopy {
     /// Features of a part of the scan, whose size is that of the turned scan; `to_lab` understands the scan's encoded colours.
     pub fn features(&self, scan: Size, part: Rect, to_lab: impl Fn([f64; 3]) -> [f64; 3]) -> Features {
         let copy = self.image.size();
-        // Cells that lie in the part, and the incomplete ones at the scan's own end.
+        // Cells that lie in the part, and the incomplete ones at the scan's own end. (Of a turned scan those may lie at the other end,
+        // and a part's edge is then less than a cell off.)
         let side = |first: u32, length: u32, scan: u32, copy: u32| {
             let begin = first.div_ceil(self.side).min(copy - 1);
             let end = if first + length == scan { copy } else { (first + length) / self.side };

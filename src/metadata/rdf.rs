@@ -40,12 +40,15 @@ impl Name {
         self.namespace == namespace && self.local == local
     }
 
-    /// Whether every reader of XML takes it. The reader here takes names and namespaces as they come.
+    /// Whether every reader of XML and of its namespaces takes it. The reader here takes names and namespaces as they come.
     pub(super) fn is_writable(&self) -> bool {
         let begins = |letter: char| letter.is_ascii_alphabetic() || letter == '_' || is_letter(letter);
         let goes_on = |letter: char| begins(letter) || letter.is_ascii_digit() || matches!(letter, '-' | '.');
         let is_name = self.local.starts_with(begins) && self.local.chars().all(goes_on);
-        is_name && self.namespace != XMLNS && printable(&self.namespace) == self.namespace
+        // What no URI has (RFC 3986), some readers refuse, or take for the mark between namespace and name; beyond ASCII it may be an IRI.
+        let is_uri =
+            |letter: char| !letter.is_whitespace() && !matches!(letter, '<' | '>' | '"' | '{' | '}' | '|' | '\\' | '^' | '`');
+        is_name && self.namespace != XMLNS && printable(&self.namespace) == self.namespace && self.namespace.chars().all(is_uri)
     }
 }
 

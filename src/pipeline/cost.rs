@@ -1,33 +1,41 @@
 //! What a scan takes of the memory that workers share.
 
-use super::{ApplyTo, Output, Profile};
-use crate::codec::{self, Format, ScanHeader};
+use super::{ApplyTo, Profile};
+use crate::codec::{self, Format, ScanHeader, TiffCompression};
 use crate::imaging::{Label, Preprocessing};
 
 /// Networks' copies and planes, bytes: at most a few megapixels of floats.
 const FIXED: u64 = 96 << 20;
 
-/// What is in the denoiser beside the planes, bytes: a tile of a megapixel.
-const TILE: u64 = 128 << 20;
+/// What is in the denoiser beside the planes, bytes: a tile of a megapixel, and what it works with.
+const TILE: u64 = 368 << 20;
 
 /// Memory an attempt needs at its peak, MiB: while the scan is read, with its file, or, mostly, while the derivative is decoded once
 /// more to be compared: then the scan's lightness, the result, its encoded form and what came of that are all there.
 pub fn cost_mib(header: &ScanHeader, file_bytes: u64, profile: &Profile) -> u64 {
-    let one = |output: &Output| {
+    // One after the other is made, and those that are made wait for the last: of each its encoded form.
+    let (mut making_most, mut waiting) = (0, 0);
+    for output in &profile.outputs {
         let format = output.format.of(header.format);
         let is_unaltered = output.max_side.is_none() && output.label(format) == Label::Off;
-        making(header, format, is_unaltered, profile.denoise.apply_to, profile.preprocessing)
-    };
-    // One after the other is made, and those that are made wait for the last: of each its encoded form, at most as large as a picture.
-    let waiting = profile.outputs.len().saturating_sub(1) as u64 * result(header);
-    let making = profile.outputs.iter().map(one).max().unwrap_or(0) + waiting;
-    (making.max(reading(header, file_bytes, profile.preprocessing)) + FIXED) >> 20
+        let packed = packed(header, format, output.encode.tiff_compression);
+        let making = making(header, format, packed, is_unaltered, profile.denoise.apply_to, profile.preprocessing);
+        making_most = making_most.max(making + waiting);
+        waiting += packed;
+    }
+    (making_most.max(reading(header, file_bytes, profile.preprocessing)) + FIXED) >> 20
 }
 
 /// Bytes of a derivative's samples.
 fn result(header: &ScanHeader) -> u64 {
     let channels = if header.channels.has_alpha() { 4 } else { 3 };
     header.size.pixels() * channels * u64::from(header.bit_depth.max(8)) / 8
+}
+
+/// Bytes of its encoded form at most: grain makes LZW a quarter and more longer than what it packs.
+fn packed(header: &ScanHeader, format: Format, compression: TiffCompression) -> u64 {
+    let result = result(header);
+    if format == Format::Tiff && compression == TiffCompression::Lzw { result + result / 2 } else { result }
 }
 
 /// While the scan is decoded.
@@ -40,7 +48,14 @@ fn reading(header: &ScanHeader, file_bytes: u64, preprocessing: Preprocessing) -
 }
 
 /// While a derivative is made; the file is gone then.
-fn making(header: &ScanHeader, format: Format, is_unaltered: bool, apply_to: ApplyTo, preprocessing: Preprocessing) -> u64 {
+fn making(
+    header: &ScanHeader,
+    format: Format,
+    packed: u64,
+    is_unaltered: bool,
+    apply_to: ApplyTo,
+    preprocessing: Preprocessing,
+) -> u64 {
     let (pixels, result) = (header.size.pixels(), result(header));
     let parity = preprocessing == Preprocessing::Parity;
     // What is left of the scan. (Of a grey one of 8 bits whose profile is not sRGB it is a byte a pixel more than this.)
@@ -49,8 +64,8 @@ fn making(header: &ScanHeader, format: Format, is_unaltered: bool, apply_to: App
     let planes = if apply_to == ApplyTo::Output { pixels * 4 } else { 0 };
     let denoising = if planes > 0 { scan + 2 * planes + TILE } else { 0 };
     if format == Format::Tiff && is_unaltered && !parity {
-        // Its strips come and go; their encoded form is at most as large as they.
-        return denoising.max(scan + planes + result + codec::strips_bytes());
+        // Its strips come and go.
+        return denoising.max(scan + planes + packed + codec::strips_bytes());
     }
     // Encoded losslessly the result keeps its size; a JPEG of high quality and strong grain is an eighth of it, in a buffer that
     // grows by doubling, and its decoder works on a copy. Samples of 8 bits are decoded into the result's own memory.
@@ -59,7 +74,7 @@ fn making(header: &ScanHeader, format: Format, is_unaltered: bool, apply_to: App
         Format::Jpeg => (result / 8, pixels * 3 + result / 8),
         // A PNG is largest while it is made: its encoder holds the picture in its own byte order and compressed twice.
         Format::Png => (result, 2 * result),
-        Format::Tiff | Format::WebP | Format::Jpeg2000 => (result, result),
+        Format::Tiff | Format::WebP | Format::Jpeg2000 => (packed, result),
     };
     // What is compared with what was encoded, and not with the scan, is kept.
     let kept = if !is_unaltered || parity && format == Format::Jpeg { result } else { 0 };
@@ -78,7 +93,8 @@ mod tests {
         let in_bands = format == Format::Tiff;
         let scratch_bytes = if in_bands { 16 << 20 } else { 0 };
         let header = ScanHeader { format, size, bit_depth, channels, is_separation: false, in_bands, scratch_bytes };
-        let making = making(&header, format, true, apply_to, Preprocessing::Fit);
+        let packed = packed(&header, format, TiffCompression::None);
+        let making = making(&header, format, packed, true, apply_to, Preprocessing::Fit);
         (making.max(reading(&header, file_mib << 20, Preprocessing::Fit)) + FIXED) >> 20
     }
 

@@ -18,8 +18,8 @@ use crate::imaging::Rows;
 use crate::metadata::{Directory, Field, Value, rational};
 
 /// Beyond this many bytes of samples a file's offsets need 64 bits; the rest up to 4 GiB is left to tags, and to data that
-/// compression makes larger.
-const CLASSIC_BYTES: u64 = 3 << 30;
+/// LZW makes larger, by a third where scans are grainy.
+const CLASSIC_BYTES: u64 = 5 << 29;
 
 type Open<'a, 'b, K> = DirectoryEncoder<'a, &'b mut Cursor<Vec<u8>>, K>;
 
