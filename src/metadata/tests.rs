@@ -308,6 +308,20 @@ fn what_stands_in_a_namespace_with_forbidden_characters_is_left_out_by_name() {
     );
 }
 
+/// Readers that put a mark between namespace and name refuse the whole packet for one that has it.
+#[test]
+fn a_namespace_that_is_no_uri_is_left_out_by_name() {
+    for namespace in ["urn:with space", "urn:with}brace", "http://r/\n?a"] {
+        let inner = format!(
+            "<q:shelf xmlns:q='{namespace}'>A 12</q:shelf><r:shelf xmlns:r='http://münchen/|'>C</r:shelf><s:shelf xmlns:s='http://münchen/'>B 7</s:shelf>"
+        );
+        let found = Found { xmp: Some(packet(&inner)), ..Found::default() };
+        let (text, dropped) = xmp_of(&found, &origin(), Policy::default(), ROOM);
+        assert!(!text.contains("A 12") && text.contains("B 7"), "{namespace:?}: {text}");
+        assert_eq!(dropped.len(), 2, "{namespace:?}: {dropped:?}");
+    }
+}
+
 #[test]
 fn a_slash_more_or_less_makes_no_second_word_on_where_the_picture_comes_from() {
     for namespace in [
