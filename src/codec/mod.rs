@@ -1,4 +1,4 @@
-//! Bytes to pixels and back: JPEG, PNG and TIFF, nothing else.
+//! Bytes to pixels and back: JPEG, PNG and TIFF; WebP and JPEG 2000 are read only.
 //!
 //! The format is told by content, never by name. Sizes are checked from the header before a pixel is decoded or memory
 //! moves. Anything short, damaged or not understood is an error that says so: no decoder here fills a gap with grey.

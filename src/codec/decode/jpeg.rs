@@ -6,6 +6,7 @@
 //! Arrangements that it decodes wrongly are refused.
 
 mod entropy;
+mod frame;
 mod huffman;
 mod stream;
 

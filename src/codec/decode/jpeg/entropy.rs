@@ -4,8 +4,8 @@
 //! Each restart interval must hold exactly its blocks, restart markers must come in turn, and the scans of a progressive picture must
 //! build on one another.
 
+use super::frame::{Component, Frame, damaged, next_ff};
 use super::huffman::{Bits, Codes, Fault};
-use super::stream::{Component, Frame};
 use crate::codec::{DecodeError, Format};
 
 /// Bytes of zeros or ones that may stand behind the last block of an interval: some writers fill up to whole words.
@@ -16,10 +16,6 @@ const MOST_SCANS: usize = 100;
 
 /// Largest number of bits that a first scan may leave to later ones (G.1.1.1.1).
 const MOST_LEFT: u8 = 13;
-
-fn damaged(what: impl Into<String>) -> DecodeError {
-    DecodeError::damaged(Format::Jpeg, what.into())
-}
 
 /// What has been read of a picture's scans.
 pub(super) struct Walk<'a> {
@@ -359,7 +355,7 @@ fn refined(bits: &mut Bits<'_>, ac: &Codes, scan: &Scan, block: &mut u64, empty:
 /// Data up to the next marker or its fill bytes, which restart marker that is, and what lies behind it.
 fn split(data: &[u8]) -> (&[u8], Option<u8>, &[u8]) {
     let mut at = 0;
-    while let Some(found) = super::stream::next_ff(data, at) {
+    while let Some(found) = next_ff(data, at) {
         match data.get(found + 1) {
             Some(0) => at = found + 2,
             _ => {

@@ -12,10 +12,6 @@ use crate::codec::{DecodeError, Format};
 use crate::colour::Inks;
 use crate::imaging::{Samples, ScanImage, Size};
 
-/// What a band aims at, bytes as stored before compression: fits a second-level cache, and its overhead does not show. As long as
-/// the encoder's strips.
-pub(super) const BAND_BYTES: u64 = 1 << 20;
-
 /// How a thread comes to the page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Opening<'a> {

@@ -3,7 +3,6 @@
 use tiff::decoder::{ChunkType, ifd::Value};
 use tiff::tags::{IfdPointer, Tag};
 
-use super::bands::BAND_BYTES;
 use super::packed::Packing;
 use super::palette::Palette;
 use super::{Open, TILE_BYTES, failed};
@@ -15,6 +14,10 @@ use crate::imaging::Size;
 
 /// Most samples a pixel: colour, alpha and some of a scanner's extras.
 const MAX_SAMPLES: u16 = 8;
+
+/// What a band aims at, bytes as stored before compression: fits a second-level cache, and its overhead does not show. As long as
+/// the encoder's strips.
+const BAND_BYTES: u64 = 1 << 20;
 
 /// Photometric interpretations (tag 262).
 const WHITE_IS_ZERO: u16 = 0;
