@@ -28,8 +28,7 @@ pub(super) fn in_order<S: Default, T: Send, E: Send>(
 ) -> Result<(), E> {
     let threads = threads().min(count);
     if threads <= 1 {
-        let mut own = S::default();
-        return (0..count).try_for_each(|part| take(work(&mut own, part)?));
+        return alone(count, &work, &mut take);
     }
     let progress = Progress { counts: Mutex::new(Counts { next: 0, taken: 0, stopped: false }), changed: Condvar::new() };
     let (sender, receiver) = mpsc::channel();
@@ -52,8 +51,7 @@ pub(super) fn in_order<S: Default, T: Send, E: Send>(
         }
         drop(sender);
         if spawned == 0 {
-            let mut own = S::default();
-            return (0..count).try_for_each(|part| take(work(&mut own, part)?));
+            return alone(count, &work, &mut take);
         }
         let stop = Stop(&progress);
         let mut waiting = BTreeMap::new();
@@ -70,6 +68,16 @@ pub(super) fn in_order<S: Default, T: Send, E: Send>(
         drop(stop);
         Ok(())
     })
+}
+
+/// The same on this thread.
+fn alone<S: Default, T, E>(
+    count: usize,
+    work: &impl Fn(&mut S, usize) -> Result<T, E>,
+    take: &mut impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut own = S::default();
+    (0..count).try_for_each(|part| take(work(&mut own, part)?))
 }
 
 struct Progress {

@@ -7,6 +7,7 @@
 
 mod bands;
 mod blocks;
+mod chunks;
 mod facts;
 mod jpeg;
 mod packed;
@@ -22,6 +23,7 @@ use tiff::tags::Tag;
 
 pub(in crate::codec) use self::bands::Bands;
 use self::bands::Opening;
+use self::chunks::Chunks;
 use self::facts::{Facts, number};
 use self::palette::{Overlaid, Palette};
 use super::Stored;
@@ -49,15 +51,15 @@ fn failed(error: TiffError) -> DecodeError {
 }
 
 pub(super) fn read_header(bytes: &[u8], limits: &DecodeLimits) -> Result<ScanHeader, DecodeError> {
-    let (_, facts, _) = choose(bytes, limits)?;
-    Ok(facts.header())
+    Ok(choose(bytes, limits)?.facts.header())
 }
 
 /// Everything but the samples, which the bands are going to give.
 pub(super) fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Stored<Bands<'a>>, DecodeError> {
-    let (chosen, mut facts, other_pages) = choose(bytes, limits)?;
-    let Chosen { mut decoder, opening } = chosen;
-    let mut metadata = blocks::read(&mut decoder);
+    let mut page = choose(bytes, limits)?;
+    let mut metadata = blocks::read(&mut page.decoder);
+    let other_pages = std::mem::take(&mut page.others);
+    let facts = &mut page.facts;
     let oddities = facts.oddity.take().into_iter().collect();
     let orientation = exif::usable(facts.orientation.clone(), "the TIFF's orientation", &mut metadata);
     let dpi = exif::usable(facts.dpi.clone(), "the TIFF's resolution", &mut metadata);
@@ -66,18 +68,23 @@ pub(super) fn open<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Stored<
     let mut declared = Declared { icc, exif_colour_space: facts.exif_colour_space, oddities, ..Declared::default() };
     let inks = facts.is_separation.then(|| Inks::of(declared.icc.as_deref()));
     declared.separation = inks.as_ref().map(Inks::separation);
-    let image = Bands::new(decoder, opening, facts, inks)?;
+    let image = Bands::new(page, inks)?;
     Ok(Stored { header, image, orientation, dpi, declared, metadata, other_pages })
 }
 
-/// A file at its scan's page, and the way there.
-struct Chosen<'a> {
+/// The scan's page.
+struct Page<'a> {
+    /// The file at it, and the way there.
     decoder: Open<'a>,
     opening: Opening<'a>,
+    /// What its tags say.
+    facts: Facts,
+    chunks: Chunks,
+    /// The other pages, in words.
+    others: Vec<String>,
 }
 
-/// The scan's page, what its tags say, and the other pages in words.
-fn choose<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Chosen<'a>, Facts, Vec<String>), DecodeError> {
+fn choose<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<Page<'a>, DecodeError> {
     let mut opening = Opening { bytes, page: 0, indices_as_grey: false };
     let mut decoder = opening.open()?;
     let (page, others) = pages::choose(&mut decoder)?;
@@ -93,7 +100,8 @@ fn choose<'a>(bytes: &'a [u8], limits: &DecodeLimits) -> Result<(Chosen<'a>, Fac
         decoder = opening.open()?;
     }
     let facts = Facts::read(&mut decoder, bytes, limits, palette)?;
-    Ok((Chosen { decoder, opening }, facts, others))
+    let chunks = Chunks::read(&mut decoder, &facts, bytes.len() as u64)?;
+    Ok(Page { decoder, opening, facts, chunks, others })
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use super::frame::{Component, Frame, damaged, next_ff};
 use super::huffman::{Bits, Codes, Fault};
 use crate::codec::{DecodeError, Format};
+use crate::imaging::Size;
 
 /// Bytes of zeros or ones that may stand behind the last block of an interval: some writers fill up to whole words.
 const PADDING: usize = 16;
@@ -42,13 +43,6 @@ struct Scan {
     low: u8,
 }
 
-/// Blocks side by side and one below the other.
-#[derive(Clone, Copy)]
-struct Grid {
-    across: usize,
-    down: usize,
-}
-
 impl<'a> Walk<'a> {
     pub(super) fn new(frame: &'a Frame) -> Self {
         let mut walk = Self {
@@ -61,8 +55,8 @@ impl<'a> Walk<'a> {
             set: Vec::new(),
         };
         if frame.progressive {
-            let units = walk.units();
-            let blocks = |one: &Component| units.across * units.down * usize::from(one.horizontal) * usize::from(one.vertical);
+            let units = frame.units().pixels() as usize;
+            let blocks = |one: &Component| units * usize::from(one.horizontal) * usize::from(one.vertical);
             walk.set = frame.components.iter().map(|one| vec![0; blocks(one)]).collect();
         }
         walk
@@ -101,15 +95,15 @@ impl<'a> Walk<'a> {
         self.note(&scan)?;
         let grid = match &scan.components[..] {
             [(one, ..)] => self.blocks_of(&self.frame.components[*one]),
-            _ => self.units(),
+            _ => self.frame.units(),
         };
         let mut rest = data;
-        let (mut done, total, mut turn) = (0, grid.across * grid.down, 0);
+        let (mut done, total, mut turn) = (0, grid.pixels() as usize, 0);
         while done < total {
             let count = if self.restart == 0 { total } else { (self.restart as usize).min(total - done) };
             let (interval, marker, behind) = split(rest);
             let mut bits = Bits::new(interval);
-            let walked = self.interval(&scan, grid, done..done + count, &mut bits);
+            let walked = self.interval(&scan, grid.width as usize, done..done + count, &mut bits);
             walked.and_then(|()| bits.finish(PADDING)).map_err(|fault| self.fault(fault))?;
             done += count;
             rest = behind;
@@ -189,32 +183,22 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Units of all components together.
-    fn units(&self) -> Grid {
-        let most = |side: fn(&Component) -> u8| self.frame.components.iter().map(side).max().map_or(1, usize::from);
-        let (across, down) = (most(|one| one.horizontal), most(|one| one.vertical));
-        let size = self.frame.size;
-        Grid { across: (size.width as usize).div_ceil(8 * across), down: (size.height as usize).div_ceil(8 * down) }
-    }
-
     /// Blocks of a component in a scan of its own (A.2.2).
-    fn blocks_of(&self, one: &Component) -> Grid {
-        let most = |side: fn(&Component) -> u8| self.frame.components.iter().map(side).max().map_or(1, usize::from);
-        let samples = |side: u32, own: u8, most: usize| (side as usize * usize::from(own)).div_ceil(most).div_ceil(8);
-        Grid {
-            across: samples(self.frame.size.width, one.horizontal, most(|one| one.horizontal)),
-            down: samples(self.frame.size.height, one.vertical, most(|one| one.vertical)),
-        }
+    fn blocks_of(&self, one: &Component) -> Size {
+        let (across, down) = self.frame.factors();
+        let blocks = |side: u32, own: u8, most: u32| (side * u32::from(own)).div_ceil(most).div_ceil(8);
+        let size = self.frame.size;
+        Size::new(blocks(size.width, one.horizontal, across), blocks(size.height, one.vertical, down))
     }
 
-    /// The blocks of some units, in the order of their data.
-    fn interval(&mut self, scan: &Scan, grid: Grid, units: std::ops::Range<usize>, bits: &mut Bits<'_>) -> Result<(), Fault> {
+    /// The blocks of some units, of which `across` lie side by side, in the order of their data.
+    fn interval(&mut self, scan: &Scan, across: usize, units: std::ops::Range<usize>, bits: &mut Bits<'_>) -> Result<(), Fault> {
         let alone = scan.components.len() == 1;
-        let row = self.units().across;
+        let row = self.frame.units().width as usize;
         // Blocks left over of a run of empty ones.
         let mut run = 0_u32;
         for unit in units {
-            let (x, y) = (unit % grid.across, unit / grid.across);
+            let (x, y) = (unit % across, unit / across);
             for &(component, dc, ac) in &scan.components {
                 let one = &self.frame.components[component];
                 let (wide, high) = (usize::from(one.horizontal), usize::from(one.vertical));

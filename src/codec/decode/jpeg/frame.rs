@@ -33,6 +33,18 @@ pub(super) struct Frame {
 }
 
 impl Frame {
+    /// The largest sampling factors, across and down.
+    pub(super) fn factors(&self) -> (u32, u32) {
+        let most = |side: fn(&Component) -> u8| self.components.iter().map(side).max().map_or(1, u32::from);
+        (most(|one| one.horizontal), most(|one| one.vertical))
+    }
+
+    /// Minimum coded units of all components together, beside and below each other.
+    pub(super) fn units(&self) -> Size {
+        let (across, down) = self.factors();
+        Size::new(self.size.width.div_ceil(8 * across), self.size.height.div_ceil(8 * down))
+    }
+
     pub(super) fn read(payload: &[u8], progressive: bool) -> Result<Self, DecodeError> {
         let bad = || damaged("its frame header is not one");
         let [precision, _, _, _, _, count, rest @ ..] = payload else { return Err(bad()) };

@@ -107,38 +107,36 @@ impl<'a> Bits<'a> {
     /// The symbol of the next code.
     #[inline]
     pub(super) fn symbol(&mut self, codes: &Codes) -> Result<u8, Fault> {
+        self.code(codes, |_| 0)
+    }
+
+    /// The same, and past the bits that follow it: as many as its low four bits say.
+    #[inline]
+    pub(super) fn pass(&mut self, codes: &Codes) -> Result<u8, Fault> {
+        self.code(codes, |symbol| u32::from(symbol & 0xF))
+    }
+
+    /// The symbol of the next code, and past as many bits, 15 at most, as `behind` says of it.
+    #[inline(always)]
+    fn code(&mut self, codes: &Codes, behind: impl Fn(u8) -> u32) -> Result<u8, Fault> {
         self.fill();
         let (length, symbol) = codes.quick[(self.buffer >> (64 - QUICK)) as usize];
         if length > 0 {
-            self.drop_bits(length.into())?;
+            // Both at once: at most 9 and 15 of the 32 bits that are ready.
+            self.drop_bits(u32::from(length) + behind(symbol))?;
             return Ok(symbol);
         }
         let ahead = (self.buffer >> 48) as u32;
         for length in QUICK + 1..=16 {
             if ahead < codes.ends[length as usize] {
                 let code = (ahead >> (16 - length)) as i32;
-                let symbol = codes.symbols.get((code + codes.places[length as usize]) as usize).ok_or(Fault::Code)?;
-                self.drop_bits(length)?;
-                return Ok(*symbol);
+                let &symbol = codes.symbols.get((code + codes.places[length as usize]) as usize).ok_or(Fault::Code)?;
+                self.drop_bits(length + behind(symbol))?;
+                return Ok(symbol);
             }
         }
         // What is missing at the end reads as zeros, which may be no code.
         Err(if self.count < 16 { Fault::Short } else { Fault::Code })
-    }
-
-    /// The symbol of the next code, and past the bits that follow it: as many as its low four bits say.
-    #[inline]
-    pub(super) fn pass(&mut self, codes: &Codes) -> Result<u8, Fault> {
-        self.fill();
-        let (length, symbol) = codes.quick[(self.buffer >> (64 - QUICK)) as usize];
-        if length > 0 {
-            // At most 9 and 15 of the 32 bits that are ready.
-            self.drop_bits(u32::from(length) + u32::from(symbol & 0xF))?;
-            return Ok(symbol);
-        }
-        let symbol = self.symbol(codes)?;
-        self.skip(u32::from(symbol & 0xF))?;
-        Ok(symbol)
     }
 
     /// Passes over at most 16 bits.

@@ -256,12 +256,9 @@ impl<'a> Head<'a> {
         if !self.frame.progressive && self.is_one_scan() {
             return 0;
         }
-        let most = |side: fn(&Component) -> u8| self.frame.components.iter().map(side).max().map_or(1, u64::from);
-        let (across, down) = (most(|component| component.horizontal), most(|component| component.vertical));
-        let units = u64::from(self.frame.size.width).div_ceil(8 * across) * u64::from(self.frame.size.height).div_ceil(8 * down);
         let blocks: u64 = self.frame.components.iter().map(|one| u64::from(one.horizontal) * u64::from(one.vertical)).sum();
         // 64 coefficients of 16 bits a block, and a bit for each of them.
-        units * blocks * 136
+        self.frame.units().pixels() * blocks * 136
     }
 
     /// A copy of everything the picture is made of, and nothing else.

@@ -1,12 +1,12 @@
 //! A page's samples in bands of rows: some strips or rows of tiles together, or some rows of a strip that is stored as it is.
 
-use tiff::decoder::{ChunkType, Decoder, Limits};
-use tiff::tags::Tag;
+use tiff::decoder::{Decoder, Limits};
 
+use super::chunks::Chunks;
 use super::facts::Facts;
 use super::jpeg::Jpegs;
 use super::palette::Overlaid;
-use super::{Open, TILE_BYTES, VALUE_BYTES, failed, packed, samples};
+use super::{Open, Page, TILE_BYTES, VALUE_BYTES, failed, packed, samples};
 use crate::codec::in_order::in_order;
 use crate::codec::{DecodeError, Format};
 use crate::colour::Inks;
@@ -52,49 +52,6 @@ fn limits() -> Limits {
     limits
 }
 
-/// Where strips or tiles lie, as many as the page's size asks for.
-#[derive(Debug)]
-pub(super) struct Chunks {
-    pub(super) is_tiled: bool,
-    /// Pixels of each but those at the edges.
-    pub(super) size: Size,
-    /// Rows that the lowest may be filled up to.
-    filled: u32,
-    /// How many there are beside and below each other, in a plane.
-    across: u32,
-    down: u32,
-    pub(super) offsets: Vec<u64>,
-    pub(super) counts: Vec<u64>,
-}
-
-impl Chunks {
-    fn read(decoder: &mut Open<'_>, facts: &Facts) -> Result<Self, DecodeError> {
-        let (offsets, counts, is_tiled) = match decoder.get_chunk_type() {
-            ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts, false),
-            ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts, true),
-        };
-        let offsets = decoder.get_tag_u64_vec(offsets).map_err(failed)?;
-        let counts = decoder.get_tag_u64_vec(counts).map_err(failed)?;
-        let (width, height) = decoder.chunk_dimensions();
-        // A strip may say that it has more rows than the picture.
-        let size = if is_tiled { Size::new(width, height) } else { Size::new(facts.size.width, height.min(facts.size.height)) };
-        let across = facts.size.width.div_ceil(size.width);
-        let down = facts.size.height.div_ceil(size.height);
-        Ok(Self { is_tiled, size, filled: height, across, down, offsets, counts })
-    }
-
-    /// Most pixels of a strip or tile that may be filled up.
-    pub(super) fn filled_pixels(&self) -> u64 {
-        let filled = u64::from(self.size.width) * u64::from(self.filled);
-        filled.min(TILE_BYTES as u64).max(self.size.pixels())
-    }
-
-    /// What messages call it.
-    pub(super) fn name(&self, index: usize) -> String {
-        format!("{} {} of {}", if self.is_tiled { "tile" } else { "strip" }, index + 1, self.offsets.len())
-    }
-}
-
 /// The samples of a page, which are decoded when they are asked for.
 pub(in crate::codec) struct Bands<'a> {
     opening: Opening<'a>,
@@ -107,13 +64,8 @@ pub(in crate::codec) struct Bands<'a> {
 }
 
 impl<'a> Bands<'a> {
-    pub(super) fn new(
-        mut decoder: Open<'a>,
-        opening: Opening<'a>,
-        facts: Facts,
-        inks: Option<Inks>,
-    ) -> Result<Self, DecodeError> {
-        let chunks = Chunks::read(&mut decoder, &facts)?;
+    pub(super) fn new(page: Page<'a>, inks: Option<Inks>) -> Result<Self, DecodeError> {
+        let Page { mut decoder, opening, facts, chunks, .. } = page;
         let jpegs = if facts.is_jpeg { Some(Jpegs::read(&mut decoder, &chunks)?) } else { None };
         let rows = facts.band_rows();
         Ok(Self { opening, facts, chunks, jpegs, inks, rows })
@@ -158,14 +110,7 @@ impl<'a> Bands<'a> {
         });
         let mut bytes = Vec::with_capacity(row * rows as usize);
         lines.for_each(|line| bytes.extend_from_slice(line));
-        let mut samples =
-            if facts.bits == 8 { Samples::U8(bytes) } else { Samples::U16(packed::words(&bytes, facts.is_big_endian)) };
-        match &mut samples {
-            _ if !facts.is_inverted => {}
-            Samples::U8(samples) => samples.iter_mut().for_each(|sample| *sample = !*sample),
-            Samples::U16(samples) => samples.iter_mut().for_each(|sample| *sample = !*sample),
-        }
-        samples
+        samples::black_is_zero(samples::of_bytes(bytes, facts), facts)
     }
 
     /// Strips or tiles side by side and one below the other; how many samples a pixel they have together.
@@ -206,11 +151,8 @@ impl<'a> Bands<'a> {
             return jpegs.chunk(self.opening.bytes, &self.facts, &self.chunks, index, part).map(Samples::U8);
         }
         if let Some(packing) = self.facts.packing {
-            let (offset, length) = (self.chunks.offsets[index] as usize, self.chunks.counts[index] as usize);
-            let packed = &self.opening.bytes[offset..offset + length];
-            return packed::chunk(packed, &self.facts, packing, (self.chunks.size, self.chunks.filled, part), each, || {
-                self.chunks.name(index)
-            });
+            let packed = self.chunks.data(self.opening.bytes, index);
+            return packed::chunk(packed, &self.facts, packing, &self.chunks, index, part, each);
         }
         let decoder = match own {
             Some(decoder) => decoder,

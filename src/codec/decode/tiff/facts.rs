@@ -5,7 +5,7 @@ use tiff::tags::{IfdPointer, Tag};
 
 use super::packed::Packing;
 use super::palette::Palette;
-use super::{Open, TILE_BYTES, failed};
+use super::{Open, failed};
 use crate::codec::exif;
 use crate::codec::header::{DecodeLimits, ScanHeader};
 use crate::codec::in_order::{in_flight, threads};
@@ -64,6 +64,8 @@ pub(super) struct Facts {
     pub(super) is_ycbcr: bool,
     /// Whether the samples are inks.
     pub(super) is_separation: bool,
+    /// Whether the samples lie there uncompressed.
+    pub(super) is_uncompressed: bool,
     /// Whether strips hold the samples as they are, 8 or 16 bits each and none to be left out, so that rows can be taken from them.
     pub(super) is_plain: bool,
     /// How such samples are packed in strips or tiles, where they are and we unpack it.
@@ -179,6 +181,7 @@ impl Facts {
             is_jpeg: compression == JPEG,
             is_ycbcr: photometric == YCBCR,
             is_separation,
+            is_uncompressed: compression == 1,
             is_plain: compression == 1 && !has_predictor && is_whole && is_chunky && !is_tiled,
             packing: if is_whole && matches!(predictor, 1 | 2) { Packing::of(compression) } else { None },
             has_differences: predictor == 2,
@@ -192,7 +195,6 @@ impl Facts {
             facts.is_plain = false;
             facts.packing = facts.packing.filter(|_| !is_chunky);
         }
-        require_chunks(decoder, &facts, compression, bytes.len() as u64)?;
         Ok(facts)
     }
 
@@ -315,49 +317,6 @@ fn require_count(samples: u16) -> Result<(), DecodeError> {
         0..=MAX_SAMPLES => Ok(()),
         samples => Err(unsupported(format!("{samples} samples a pixel"))),
     }
-}
-
-/// Every strip or tile must lie within the file, and an uncompressed one must be long enough: the library would read on
-/// into whatever follows it.
-fn require_chunks(decoder: &mut Open<'_>, facts: &Facts, compression: u16, length: u64) -> Result<(), DecodeError> {
-    let (offsets, counts, name) = match decoder.get_chunk_type() {
-        ChunkType::Strip => (Tag::StripOffsets, Tag::StripByteCounts, "strip"),
-        ChunkType::Tile => (Tag::TileOffsets, Tag::TileByteCounts, "tile"),
-    };
-    let offsets = decoder.get_tag_u64_vec(offsets).map_err(failed)?;
-    let counts = decoder.get_tag_u64_vec(counts).map_err(failed)?;
-    let (chunk_width, chunk_rows) = decoder.chunk_dimensions();
-    let in_plane = u64::from(facts.size.width.div_ceil(chunk_width)) * u64::from(facts.size.height.div_ceil(chunk_rows));
-    let (there, wanted) = (offsets.len() as u64, in_plane * facts.planes() as u64);
-    // Planes are counted off, so of them there must not be more either.
-    if there < wanted || facts.planes() > 1 && there != wanted || counts.len() != offsets.len() {
-        return Err(DecodeError::damaged(Format::Tiff, format!("it has {there} {name}s where its size asks for {wanted}")));
-    }
-    let samples = if facts.planar { 1 } else { u64::from(facts.samples) };
-    let row = (u64::from(chunk_width) * samples * u64::from(facts.bits)).div_ceil(8);
-    let (tile, picture) = (row.saturating_mul(u64::from(chunk_rows)), facts.stored_bytes().max(TILE_BYTES as u64));
-    // Each by itself, and all of them, which are unpacked to their ends.
-    if name == "tile" && (tile > picture || tile.saturating_mul(wanted) > 64 * picture) {
-        return Err(DecodeError::damaged(Format::Tiff, "its tiles are larger than any picture of its size needs"));
-    }
-    for (index, (&offset, &count)) in offsets.iter().zip(&counts).enumerate() {
-        let which = || format!("{name} {} of {}", index + 1, offsets.len());
-        if offset.checked_add(count).is_none_or(|end| end > length) {
-            return Err(DecodeError::truncated(Format::Tiff, format!("{} lies beyond its end", which())));
-        }
-        // Strips of the last plane follow those of the first: their heights repeat, and so do their indices below.
-        let in_plane = index % (offsets.len() / facts.planes()).max(1);
-        let (_, rows) = decoder.chunk_data_dimensions(u32::try_from(in_plane).unwrap_or(u32::MAX));
-        if compression == 1 && count < row.saturating_mul(u64::from(rows)) {
-            return Err(DecodeError::truncated(Format::Tiff, format!("{} is shorter than its rows", which())));
-        }
-    }
-    // Blank tiles may share their data; packed data that is unpacked many times over is a bomb.
-    let total = counts.iter().fold(0_u64, |sum, &count| sum.saturating_add(count));
-    if compression != 1 && total > length.saturating_mul(8) {
-        return Err(DecodeError::damaged(Format::Tiff, format!("its {name}s lie one upon the other")));
-    }
-    Ok(())
 }
 
 /// Orientation by tag 274.

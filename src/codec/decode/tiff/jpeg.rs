@@ -3,7 +3,7 @@
 
 use tiff::tags::{Tag, Type, ValueBuffer};
 
-use super::bands::Chunks;
+use super::chunks::Chunks;
 use super::facts::Facts;
 use super::{Open, failed};
 use crate::codec::decode::jpeg;
@@ -44,8 +44,7 @@ impl Jpegs {
         index: usize,
         part: Size,
     ) -> Result<Vec<u8>, DecodeError> {
-        let (offset, length) = (chunks.offsets[index], chunks.counts[index]);
-        let chunk = &bytes[offset as usize..(offset + length) as usize];
+        let chunk = chunks.data(bytes, index);
         let name = chunks.name(index);
         let stream =
             stream(&self.tables, chunk, facts).ok_or_else(|| DecodeError::damaged(Format::Tiff, format!("{name} is no JPEG")))?;

@@ -8,8 +8,9 @@ use flate2::read::ZlibDecoder;
 use weezl::BitOrder;
 use weezl::decode::Decoder as LzwDecoder;
 
-use super::TILE_BYTES;
+use super::chunks::Chunks;
 use super::facts::Facts;
+use super::{TILE_BYTES, samples};
 use crate::codec::{DecodeError, Format};
 use crate::imaging::{Samples, Size};
 
@@ -106,68 +107,56 @@ enum Fault {
     Damaged,
 }
 
-/// What a strip or tile of `chunk` pixels, perhaps filled up to more rows, shows of the picture, `each` samples a pixel; `name` is what
-/// messages call it.
+/// What a strip or tile shows of the picture, `each` samples a pixel.
 pub(super) fn chunk(
     packed: &[u8],
     facts: &Facts,
     packing: Packing,
-    (chunk, filled, part): (Size, u32, Size),
+    chunks: &Chunks,
+    index: usize,
+    part: Size,
     each: usize,
-    name: impl FnOnce() -> String,
 ) -> Result<Samples, DecodeError> {
-    let row = chunk.width as usize * each * usize::from(facts.bits / 8);
+    let width = chunks.size.width as usize * each;
+    let row = width * usize::from(facts.bits / 8);
     // The lowest strip and tiles may be filled up with rows that are not shown.
     let least = row * part.height as usize;
-    let most = row.saturating_mul(filled as usize).min(TILE_BYTES).max(row * chunk.height as usize);
+    let most = row.saturating_mul(chunks.filled as usize).min(TILE_BYTES).max(row * chunks.size.height as usize);
+    let name = || chunks.name(index);
     let mut bytes = packing.unpacked(packed, least, most).map_err(|fault| match fault {
         Fault::Short => DecodeError::truncated(Format::Tiff, format!("the data of {} ends before its rows do", name())),
         Fault::Long => DecodeError::damaged(Format::Tiff, format!("the data of {} goes on behind its rows", name())),
         Fault::Damaged => DecodeError::damaged(Format::Tiff, format!("the data of {} cannot be unpacked", name())),
     })?;
     bytes.truncate(least);
-    let (width, shown) = (chunk.width as usize * each, part.width as usize * each);
-    Ok(if facts.bits == 8 {
-        Samples::U8(shaped(bytes, facts, each, (width, shown), u8::wrapping_add, |sample| !sample))
-    } else {
-        let samples = words(&bytes, facts.is_big_endian);
-        Samples::U16(shaped(samples, facts, each, (width, shown), u16::wrapping_add, |sample| !sample))
-    })
+    let shown = part.width as usize * each;
+    let differences = facts.has_differences.then_some(each);
+    let shaped = match samples::of_bytes(bytes, facts) {
+        Samples::U8(samples) => Samples::U8(shaped(samples, differences, width, shown, u8::wrapping_add)),
+        Samples::U16(samples) => Samples::U16(shaped(samples, differences, width, shown, u16::wrapping_add)),
+    };
+    Ok(samples::black_is_zero(shaped, facts))
 }
 
-/// Differences summed up, what is not shown cut away, black and white exchanged where 0 is white.
+/// Rows of `width` samples with differences from the sample so many before summed up, and what is not shown cut away.
 fn shaped<T: Copy>(
     mut samples: Vec<T>,
-    facts: &Facts,
-    each: usize,
-    (width, shown): (usize, usize),
+    differences: Option<usize>,
+    width: usize,
+    shown: usize,
     sum: impl Fn(T, T) -> T,
-    inverse: impl Fn(T) -> T,
 ) -> Vec<T> {
-    if facts.has_differences {
+    if let Some(each) = differences {
         for row in samples.chunks_exact_mut(width) {
             for at in each..row.len() {
                 row[at] = sum(row[at], row[at - each]);
             }
         }
     }
-    if shown < width {
-        samples = samples.chunks_exact(width).flat_map(|row| &row[..shown]).copied().collect();
+    if shown == width {
+        return samples;
     }
-    if facts.is_inverted {
-        samples.iter_mut().for_each(|sample| *sample = inverse(*sample));
-    }
-    samples
-}
-
-/// Samples of 16 bits.
-pub(super) fn words(bytes: &[u8], is_big_endian: bool) -> Vec<u16> {
-    let pairs = bytes.as_chunks::<2>().0.iter();
-    if is_big_endian {
-        pairs.map(|&pair| u16::from_be_bytes(pair)).collect()
-    } else {
-        pairs.map(|&pair| u16::from_le_bytes(pair)).collect()
-    }
+    samples.chunks_exact(width).flat_map(|row| &row[..shown]).copied().collect()
 }
 
 #[cfg(test)]

@@ -23,6 +23,29 @@ pub(super) fn of_library(raw: DecodingResult, facts: &Facts, width: usize) -> Re
     })
 }
 
+/// Samples of 8 or 16 bits as they lie in the file.
+pub(super) fn of_bytes(bytes: Vec<u8>, facts: &Facts) -> Samples {
+    if facts.bits == 8 {
+        return Samples::U8(bytes);
+    }
+    let pairs = bytes.as_chunks::<2>().0.iter();
+    Samples::U16(if facts.is_big_endian {
+        pairs.map(|&pair| u16::from_be_bytes(pair)).collect()
+    } else {
+        pairs.map(|&pair| u16::from_le_bytes(pair)).collect()
+    })
+}
+
+/// Samples of which 0 is black, where it was white.
+pub(super) fn black_is_zero(mut samples: Samples, facts: &Facts) -> Samples {
+    match &mut samples {
+        _ if !facts.is_inverted => {}
+        Samples::U8(samples) => samples.iter_mut().for_each(|sample| *sample = !*sample),
+        Samples::U16(samples) => samples.iter_mut().for_each(|sample| *sample = !*sample),
+    }
+    samples
+}
+
 /// The nearest of 65 536 steps.
 fn narrowed(raw: Vec<u32>) -> Vec<u16> {
     let nearest = |value: u32| (u64::from(value) * 65_535 + u64::from(u32::MAX / 2)) / u64::from(u32::MAX);
